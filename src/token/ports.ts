@@ -1,0 +1,105 @@
+import type { Cursor } from "./cursor.ts";
+import type { CreatedToken, Json, MachineId, Token, TokenFormat, TokenId, TokenSecret } from "./token.ts";
+
+/** Time. Ages, TTLs and deadlines use the monotonic clock; expirations and what people read use the wall clock. */
+export interface Clock {
+  /** Milliseconds since the epoch. May jump. */
+  wallMs(): number;
+  /** Milliseconds since an arbitrary start. Never goes back. */
+  monotonicMs(): number;
+  /** Calls `task` once, `delayMs` from now, unless the returned function is called first. */
+  after(delayMs: number, task: () => void): () => void;
+}
+
+/**
+ * The system of record. Every method ends within the adapter's own deadline and rejects only with GatewayError; an
+ * aborted signal rejects with CANCELED.
+ */
+export interface Upstream {
+  /**
+   * Names the base URL and the credential that verifications use, without revealing either. Verdicts are never shared
+   * between scopes.
+   */
+  readonly verifyScope: string;
+  /** The token, or `undefined` when the upstream definitively refuses it (404, 400). Whether it is good is not judged. */
+  verifyToken(secret: TokenSecret, lane: Lane, signal: AbortSignal): Promise<Token | undefined>;
+  /** Never repeated: each attempt may mint. */
+  createToken(request: CreateToken, signal: AbortSignal): Promise<CreatedToken>;
+  listTokens(request: ListTokens, signal: AbortSignal): Promise<TokenPage>;
+  /** @throws GatewayError UPSTREAM_NOT_FOUND when the upstream knows no such token */
+  revokeToken(id: TokenId, reason: string | undefined, signal: AbortSignal): Promise<Token>;
+}
+
+/**
+ * Which queue a verification waits in. Tokens that the upstream has vouched for before go first, so that a flood of
+ * made-up ones cannot starve them.
+ */
+export type Lane = "known" | "unknown";
+
+export interface CreateToken {
+  readonly format: TokenFormat;
+  /** Seconds, more than zero; `undefined` leaves it to the machine's default. */
+  readonly ttlSeconds: number | undefined;
+  readonly claims: Json | undefined;
+  /** Whole seconds. */
+  readonly minRemainingTtlSeconds: number | undefined;
+}
+
+export interface ListTokens {
+  readonly subject: MachineId;
+  readonly includeRevoked: boolean;
+  readonly includeExpired: boolean;
+  /** 1 to 100. */
+  readonly limit: number;
+  readonly offset: number;
+}
+
+export interface TokenPage {
+  readonly tokens: readonly Token[];
+  readonly totalCount: number;
+}
+
+/** That a token was revoked: what the log holds. Times are wall-clock milliseconds. */
+export interface RevocationFact {
+  readonly tokenId: TokenId;
+  /** `undefined` when the machine that minted it is not known. */
+  readonly subject: MachineId | undefined;
+  readonly reason: string | undefined;
+  readonly revokedAtMs: number;
+  /** No cached verdict that the fact contradicts can be alive after this. */
+  readonly rememberUntilMs: number;
+  readonly source: "api" | "observed";
+  /** The replica that recorded it. */
+  readonly origin: string;
+}
+
+export interface LogEntry {
+  readonly cursor: Cursor;
+  readonly fact: RevocationFact;
+}
+
+/** The append-only log of revocations: the one truth that all replicas follow. */
+export interface RevocationLog {
+  /**
+   * Whether other processes append to it. If not, a reader that has applied its own process's appends has read it all
+   * and is fresh at every instant.
+   */
+  readonly shared: boolean;
+  /** Returns once the fact is as durable as the log is. Rejects when it may not be. */
+  append(fact: RevocationFact, signal: AbortSignal): Promise<Cursor>;
+  /**
+   * Everything after `after`, in order, up to the end of the log as of some instant after the call began. Without
+   * `after`, or when entries after it are missing or it is of another epoch, everything there is, with `restarted` true.
+   */
+  read(after: Cursor | undefined, signal: AbortSignal): Promise<LogRead>;
+  /** Calls `onEntry` for entries as they are appended, at most once each, perhaps never. Returns how to stop. */
+  subscribe(onEntry: (entry: LogEntry) => void): () => void;
+  close(): Promise<void>;
+}
+
+export interface LogRead {
+  readonly entries: readonly LogEntry[];
+  /** The end of the log: the cursor of its last entry, or the start of its epoch. */
+  readonly head: Cursor;
+  readonly restarted: boolean;
+}

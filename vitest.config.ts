@@ -1,0 +1,18 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    reporters: ["default", "./test/support/summary-reporter.ts"],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    restoreMocks: true,
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      exclude: ["src/gen/**", "src/**/*.test.ts"],
+      reporter: ["text-summary", "json-summary"],
+      thresholds: { "src/token/**": { branches: 95, functions: 95, lines: 95, statements: 95 } },
+    },
+  },
+});
