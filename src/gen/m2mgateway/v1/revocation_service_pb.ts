@@ -151,7 +151,7 @@ export type WatchRevocationsResponse = Message<"m2mgateway.v1.WatchRevocationsRe
     case: "snapshotComplete";
   } | {
     /**
-     * The stream lives. Sent when it opens or resumes and every few seconds after.
+     * The stream lives. Sent first when it resumes, and whenever it has been silent for a few seconds.
      *
      * @generated from field: m2mgateway.v1.Heartbeat heartbeat = 4;
      */
@@ -391,7 +391,7 @@ export const RevocationService: GenService<{
    * a snapshot: the caller drops what it holds and starts over.
    *
    * The stream ends with UNAVAILABLE when the gateway drains, and with RESOURCE_EXHAUSTED, reason SLOW_CONSUMER, when
-   * the caller reads too slowly. Either way it can be resumed with the cursor of the last message received.
+   * the caller stays too far behind for too long. Either way it can be resumed with the cursor of the last message received.
    *
    * @generated from rpc m2mgateway.v1.RevocationService.WatchRevocations
    */

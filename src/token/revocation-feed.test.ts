@@ -1,0 +1,113 @@
+import { describe, expect, it } from "vitest";
+import { BOUND_MS, createDomain, FlakyLog } from "../../test/support/domain.ts";
+import { FakeClock, settle } from "../../test/support/fake-clock.ts";
+import { token, tokenId } from "../../test/support/tokens.ts";
+import { MemoryRevocationLog } from "../memory/memory-revocation-log.ts";
+import type { LogRead } from "./ports.ts";
+
+async function sharedDomain() {
+  const domain = await createDomain({ log: (clock) => new FlakyLog(clock) });
+  return { ...domain, log: domain.log as FlakyLog };
+}
+
+describe("RevocationFeed", () => {
+  it("replays what the log held before it started", async () => {
+    const clock = new FakeClock();
+    const log = new MemoryRevocationLog(() => clock.wallMs());
+    const first = await createDomain({ clock, log: () => log });
+    for (const n of [1, 2, 3]) await first.recorder.record(first.recorder.factOf(token(n), "api"));
+    const second = await createDomain({ clock, log: () => log });
+    expect([1, 2, 3].every((n) => second.revocations.find(tokenId(n)) !== undefined)).toBe(true);
+    expect(second.revocations.applied).toEqual(first.revocations.applied);
+  });
+
+  it("is fresh at every instant when nobody else appends to the log", async () => {
+    const { feed, clock } = await createDomain();
+    clock.advance(1_000_000);
+    expect(feed.stalenessMs(clock.monotonicMs())).toBe(0);
+    expect(feed.isFresh(clock.monotonicMs())).toBe(true);
+  });
+
+  it("counts contact from the start of the read, not from its end", async () => {
+    const { feed, clock, log } = await sharedDomain();
+    let release: (read: LogRead) => void = () => undefined;
+    const answer = await log.read(undefined);
+    log.read = () => new Promise((resolve) => (release = resolve));
+    const reading = feed.refresh();
+    const slowMs = Math.floor(BOUND_MS / 3) - 1;
+    clock.advance(slowMs);
+    release({ ...answer, restarted: false });
+    await reading;
+    expect(feed.stalenessMs(clock.monotonicMs())).toBe(slowMs);
+  });
+
+  it("refuses a token as soon as the push arrives, before it has read the log", async () => {
+    const { revocations, log, recorder } = await sharedDomain();
+    const fact = recorder.factOf(token(1), "api");
+    void log.append(fact);
+    expect(revocations.find(tokenId(1))).toEqual(fact);
+  });
+
+  it("finds what no push announced at the next poll, three times per bound", async () => {
+    const { revocations, log, clock, recorder, feed } = await sharedDomain();
+    log.pushes = false;
+    await log.append(recorder.factOf(token(1), "api"));
+    expect(revocations.find(tokenId(1))).toBeUndefined();
+    clock.advance(BOUND_MS / 3);
+    await settle();
+    expect(revocations.find(tokenId(1))).toBeDefined();
+    const before = log.reads;
+    for (let third = 0; third < 3; third += 1) {
+      clock.advance(BOUND_MS / 3);
+      await settle();
+    }
+    expect(log.reads - before).toBe(3);
+    await feed.close();
+    expect(clock.pendingTasks).toBe(0);
+  });
+
+  it("goes on after failed reads, and reports each", async () => {
+    const { log, clock, errors, feed } = await sharedDomain();
+    log.reachable = false;
+    for (let third = 0; third < 6; third += 1) {
+      clock.advance(BOUND_MS / 3);
+      await settle();
+    }
+    expect(errors).toHaveLength(6);
+    expect(feed.isFresh(clock.monotonicMs())).toBe(false);
+    log.reachable = true;
+    clock.advance(BOUND_MS / 3);
+    await settle();
+    expect(feed.isFresh(clock.monotonicMs())).toBe(true);
+  });
+
+  it("is not fresh before the first successful read", async () => {
+    const domain = await createDomain({
+      log: (clock) => {
+        const log = new FlakyLog(clock);
+        log.reachable = false;
+        return log;
+      },
+    });
+    expect(domain.feed.stalenessMs(domain.clock.monotonicMs())).toBe(Number.POSITIVE_INFINITY);
+    expect(domain.feed.isFresh(domain.clock.monotonicMs())).toBe(false);
+  });
+
+  it("keeps its facts when the log starts over, and appends those that the new log lacks", async () => {
+    const { feed, revocations, recorder, log, clock } = await sharedDomain();
+    for (const n of [1, 2]) await recorder.record(recorder.factOf(token(n), "api"));
+    await settle();
+    const fresh = new MemoryRevocationLog(() => clock.wallMs());
+    await fresh.append(recorder.factOf(token(2), "api"));
+    log.read = (after) => fresh.read(after);
+    log.append = (fact) => fresh.append(fact);
+    await feed.refresh();
+    expect([1, 2].every((n) => revocations.find(tokenId(n)) !== undefined)).toBe(true);
+    clock.advance(0);
+    await settle();
+    await feed.refresh();
+    expect((await fresh.read(undefined)).entries.map((entry) => entry.fact.tokenId)).toEqual([tokenId(2), tokenId(1)]);
+    expect(revocations.unrecorded()).toEqual([]);
+    expect(revocations.after({ ...revocations.applied, major: 0 }, 10)).toHaveLength(2);
+  });
+});

@@ -1,0 +1,167 @@
+import { type Cursor, compareCursors } from "./cursor.ts";
+import { canceled, GatewayError } from "./errors.ts";
+import type { Clock, LogRead, RevocationLog } from "./ports.ts";
+import type { Revocations } from "./revocations.ts";
+
+export interface RevocationFeedOptions {
+  readonly log: RevocationLog;
+  readonly revocations: Revocations;
+  readonly clock: Clock;
+  /** The staleness bound B: without a proof of contact that recent, no cached verdict may be used. */
+  readonly boundMs: number;
+  /** A read of the log failed. Called once per failure; the feed goes on. */
+  readonly onReadError: (error: unknown) => void;
+  /** The log turned out to lack facts that this process knows. */
+  readonly onFactsMissing: () => void;
+}
+
+/**
+ * The one reader of the log in a process. It applies entries in order, knows how long ago it had provably read the log to
+ * its end, and wakes those who wait for news.
+ *
+ * The proof of contact is the START of the read: an append that the read did not return happened after that instant, so
+ * whoever trusts the caches for B from there is at most B behind it. No two clocks are compared.
+ */
+export class RevocationFeed {
+  readonly #options: RevocationFeedOptions;
+  readonly #listeners = new Set<() => void>();
+  readonly #closing = new AbortController();
+  #contactAtMs = Number.NEGATIVE_INFINITY;
+  #reading: Promise<void> | undefined;
+  #readAgain = false;
+  #unsubscribe: (() => void) | undefined;
+  #cancelPoll: (() => void) | undefined;
+
+  constructor(options: RevocationFeedOptions) {
+    this.#options = options;
+  }
+
+  /** Subscribes, then reads the log from its beginning: nothing appended in between can be missed. */
+  async start(): Promise<void> {
+    this.#unsubscribe = this.#options.log.subscribe((entry) => {
+      this.#options.revocations.learn(entry.fact);
+      void this.refresh();
+    });
+    await this.refresh();
+    this.#schedulePoll();
+  }
+
+  /** Reads the log to its end, now. Resolves after the read, whether it succeeded or not. */
+  refresh(): Promise<void> {
+    if (this.#reading !== undefined) {
+      this.#readAgain = true;
+      return this.#reading;
+    }
+    this.#reading = this.#readToEnd().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  /** Whether cached verdicts may be used at `nowMs` (monotonic). */
+  isFresh(nowMs: number): boolean {
+    return this.stalenessMs(nowMs) <= this.#options.boundMs;
+  }
+
+  /** For how long there has been no proof of having read the log to its end; Infinity before the first. */
+  stalenessMs(nowMs: number): number {
+    if (!this.#options.log.shared && this.#contactAtMs !== Number.NEGATIVE_INFINITY) return 0;
+    return Math.max(0, nowMs - this.#contactAtMs);
+  }
+
+  get boundMs(): number {
+    return this.#options.boundMs;
+  }
+
+  /** Calls `listener` after the log told something new. Returns how to stop. */
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** @throws GatewayError CURSOR_OF_ANOTHER_LOG */
+  hasApplied(cursor: Cursor): boolean {
+    const { applied } = this.#options.revocations;
+    if (cursor.epoch !== applied.epoch) {
+      throw new GatewayError("CURSOR_OF_ANOTHER_LOG", "the cursor is of a log that this gateway does not follow");
+    }
+    return compareCursors(cursor, applied) <= 0;
+  }
+
+  /**
+   * Resolves once everything up to `cursor` has been applied.
+   * @throws GatewayError CURSOR_NOT_REACHED after `timeoutMs`, CANCELED, CURSOR_OF_ANOTHER_LOG
+   */
+  async waitFor(cursor: Cursor, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (this.hasApplied(cursor)) return;
+    if (signal.aborted) throw canceled();
+    let cleanUp = () => {};
+    const reached = new Promise<void>((resolve, reject) => {
+      const onAbort = () => reject(canceled());
+      const onTimeout = () => reject(notReached());
+      const stopListening = this.listen(() => {
+        try {
+          if (this.hasApplied(cursor)) resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+      const cancelTimer = this.#options.clock.after(timeoutMs, onTimeout);
+      signal.addEventListener("abort", onAbort, { once: true });
+      cleanUp = () => {
+        stopListening();
+        cancelTimer();
+        signal.removeEventListener("abort", onAbort);
+      };
+    });
+    await reached.finally(cleanUp);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#unsubscribe?.();
+    this.#cancelPoll?.();
+    await this.#reading;
+  }
+
+  async #readToEnd(): Promise<void> {
+    const { log, revocations, clock } = this.#options;
+    do {
+      this.#readAgain = false;
+      const startedAtMs = clock.monotonicMs();
+      try {
+        const after = revocations.applied.epoch === "none" ? undefined : revocations.applied;
+        this.#apply(await log.read(after, this.#closing.signal));
+        this.#contactAtMs = startedAtMs;
+      } catch (error) {
+        if (!this.#closing.signal.aborted) this.#options.onReadError(error);
+      }
+    } while (this.#readAgain && !this.#closing.signal.aborted);
+  }
+
+  #apply(read: LogRead): void {
+    const { revocations } = this.#options;
+    const before = revocations.applied;
+    if (read.restarted) revocations.restart(read.head.epoch);
+    for (const entry of read.entries) revocations.apply(entry);
+    revocations.advance(read.head);
+    if (read.restarted && revocations.unrecorded().length > 0) this.#options.onFactsMissing();
+    if (read.restarted || compareCursors(before, revocations.applied) !== 0) this.#wake();
+  }
+
+  #wake(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Silence proves nothing: a shared log is asked again three times per bound. */
+  #schedulePoll(): void {
+    if (!this.#options.log.shared || this.#closing.signal.aborted) return;
+    this.#cancelPoll = this.#options.clock.after(this.#options.boundMs / 3, () => {
+      void this.refresh().finally(() => this.#schedulePoll());
+    });
+  }
+}
+
+function notReached(): GatewayError {
+  return new GatewayError("CURSOR_NOT_REACHED", "this replica has not applied the log up to min_cursor in time");
+}

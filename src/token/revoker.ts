@@ -1,0 +1,124 @@
+import type { Cursor } from "./cursor.ts";
+import { canceled, GatewayError } from "./errors.ts";
+import type { Clock, RevocationFact, Upstream } from "./ports.ts";
+import type { Recorder } from "./recorder.ts";
+import type { Revocations } from "./revocations.ts";
+import type { Token, TokenId } from "./token.ts";
+import { parseSecret } from "./token-form.ts";
+import type { Verifier } from "./verifier.ts";
+
+export interface RevokeRequest {
+  readonly target: { readonly tokenId: TokenId } | { readonly presented: string };
+  readonly reason: string | undefined;
+  /** How far the revocation must have reached before the call returns. */
+  readonly wait: Propagation;
+  readonly signal: AbortSignal;
+}
+
+export type Propagation = "replica" | "fleet";
+
+export interface RevokeResult {
+  readonly fact: RevocationFact;
+  /** The token as the upstream described it once revoked; `undefined` when it had forgotten the token by then. */
+  readonly token: Token | undefined;
+  readonly cursor: Cursor;
+  readonly propagation: Propagation;
+}
+
+export interface RevokerOptions {
+  readonly upstream: Upstream;
+  readonly verifier: Verifier;
+  readonly recorder: Recorder;
+  readonly revocations: Revocations;
+  readonly clock: Clock;
+  /** Whether other processes follow the same log. */
+  readonly shared: boolean;
+  /** The staleness bound B. */
+  readonly boundMs: number;
+}
+
+/**
+ * Revokes: the upstream first, because it is the truth, then the log, then the answer.
+ *
+ * Once the upstream has been asked to revoke, the work goes on to its end even if the caller leaves: half a revocation
+ * would be a token that is dead upstream and alive in caches.
+ */
+export class Revoker {
+  readonly #options: RevokerOptions;
+
+  constructor(options: RevokerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @throws GatewayError TOKEN_NOT_FOUND, REVOKED_NOT_BROADCAST, CANCELED, CREDENTIAL_MISSING and those of the upstream
+   */
+  async revoke(request: RevokeRequest): Promise<RevokeResult> {
+    const { signal, target } = request;
+    if (signal.aborted) throw canceled();
+    const id = "tokenId" in target ? target.tokenId : await this.#findId(target.presented, signal);
+    return await settleUnlessAborted(this.#revokeById(id, request), signal);
+  }
+
+  async #findId(presented: string, signal: AbortSignal): Promise<TokenId> {
+    const secret = parseSecret(presented);
+    if (secret === undefined) throw notFound();
+    const id = this.#options.verifier.idOf(secret);
+    if (id !== undefined) return id;
+    const token = await this.#options.upstream.verifyToken(secret, "known", signal);
+    if (token === undefined) throw notFound();
+    return token.id;
+  }
+
+  async #revokeById(id: TokenId, { reason, wait }: RevokeRequest): Promise<RevokeResult> {
+    const { recorder, shared } = this.#options;
+    const { token, fact } = await this.#confirm(id, reason);
+    const cursor = await recorder.record(fact);
+    if (!shared) return { token, fact, cursor, propagation: "fleet" };
+    if (wait === "replica") return { token, fact, cursor, propagation: "replica" };
+    await this.#waitOutBound();
+    return { token, fact, cursor, propagation: "fleet" };
+  }
+
+  /**
+   * The upstream's word that the token is revoked, given now or earlier. A failure leaves open whether it is: no promise
+   * was made, but cached verdicts must not outlive the doubt.
+   */
+  async #confirm(id: TokenId, reason: string | undefined): Promise<{ token: Token | undefined; fact: RevocationFact }> {
+    const { upstream, verifier, recorder, revocations } = this.#options;
+    try {
+      const token = await upstream.revokeToken(id, reason, new AbortController().signal);
+      return { token, fact: revocations.find(id) ?? recorder.factOf(token, "api", reason ?? token.revocationReason) };
+    } catch (error) {
+      verifier.invalidate({ tokenId: id });
+      if (!(error instanceof GatewayError && error.reason === "UPSTREAM_NOT_FOUND")) throw error;
+      const fact = revocations.find(id);
+      if (fact === undefined) throw notFound(error);
+      return { token: undefined, fact };
+    }
+  }
+
+  /** A replica that has not read the fact B after its append has suspended its caches: nobody can be behind any more. */
+  #waitOutBound(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#options.clock.after(this.#options.boundMs, resolve);
+    });
+  }
+}
+
+function notFound(cause?: GatewayError): GatewayError {
+  return new GatewayError(
+    "TOKEN_NOT_FOUND",
+    "the upstream knows no such token, or this gateway's credential may not revoke it",
+    cause?.facts,
+    cause,
+  );
+}
+
+function settleUnlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(canceled());
+    signal.addEventListener("abort", onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,156 @@
+import { LRUCache } from "lru-cache";
+import type { Clock } from "./ports.ts";
+import type { MachineId, Token, TokenDigest, TokenId } from "./token.ts";
+
+/** What the upstream said when asked about a token, and when it was asked. */
+export interface Observation {
+  /** `undefined` when the upstream refused it without saying why. */
+  readonly token: Token | undefined;
+  /** Start of the request, monotonic milliseconds: ages count from here. */
+  readonly observedAtMonotonicMs: number;
+  /** Start of the request, wall-clock milliseconds: for people. */
+  readonly observedAtMs: number;
+}
+
+export interface KnownToken extends Observation {
+  readonly token: Token;
+}
+
+export interface VerdictCacheOptions {
+  readonly clock: Clock;
+  /** How long an observation of a known token may decide, in milliseconds; 0 keeps nothing usable. */
+  readonly ttlMs: number;
+  /** The same for a refusal. */
+  readonly refusalTtlMs: number;
+  readonly maxKnown: number;
+  /** Bound on the estimated size of the known tokens, claims included. */
+  readonly maxKnownBytes: number;
+  readonly maxRefused: number;
+}
+
+export type InvalidationTarget =
+  | { readonly tokenId: TokenId }
+  | { readonly subject: MachineId }
+  | { readonly all: true };
+
+/** Beyond this many separate invalidations everything is forgotten instead, so that their list stays bounded. */
+const MAX_INVALIDATIONS = 10_000;
+/** Estimated size of an entry without its claims: the token's strings, the key and the containers' overhead. */
+const ENTRY_BYTES = 700;
+
+/**
+ * The in-process tier (L1): bounded, with tokens that the upstream knew apart from those that it refused, so that a flood
+ * of made-up tokens cannot push out good ones. It only remembers observations: whether one may decide is asked with
+ * `isUsable`, and revocation facts are checked by the verifier after that, on every hit.
+ *
+ * Known tokens outlive their TTL here (until pushed out): they give a revocation fact its token, and tell the upstream's
+ * queue which tokens are worth asking about first.
+ */
+export class VerdictCache {
+  readonly #clock: Clock;
+  readonly #ttlMs: number;
+  readonly #refusalTtlMs: number;
+  readonly #known: LRUCache<TokenDigest, KnownToken>;
+  readonly #refused: LRUCache<TokenDigest, Observation>;
+  /** Observations older than the instant do not count, by token id and by machine. Checked on use: no scan, no race. */
+  readonly #invalidations = new Map<TokenId | MachineId, number>();
+  #invalidatedAllAtMs = Number.NEGATIVE_INFINITY;
+  evictions = 0;
+
+  constructor(options: VerdictCacheOptions) {
+    this.#clock = options.clock;
+    this.#ttlMs = options.ttlMs;
+    this.#refusalTtlMs = options.refusalTtlMs;
+    this.#known = new LRUCache({
+      max: options.maxKnown,
+      maxSize: options.maxKnownBytes,
+      sizeCalculation: sizeOf,
+      dispose: (_entry, _digest, why) => {
+        if (why === "evict") this.evictions += 1;
+      },
+    });
+    this.#refused = new LRUCache({ max: options.maxRefused });
+  }
+
+  known(digest: TokenDigest): KnownToken | undefined {
+    return this.#known.get(digest);
+  }
+
+  refused(digest: TokenDigest): Observation | undefined {
+    return this.#refused.get(digest);
+  }
+
+  /** Whether an observation may decide at `nowMs` (monotonic) for a caller who accepts none older than `maxAgeMs`. */
+  isUsable(observation: Observation, nowMs: number, maxAgeMs: number): boolean {
+    const ttlMs = observation.token === undefined ? this.#refusalTtlMs : this.#ttlMs;
+    const ageMs = nowMs - observation.observedAtMonotonicMs;
+    if (ageMs >= ttlMs || ageMs > maxAgeMs) return false;
+    return this.#invalidations.size === 0 || !this.#isInvalidated(observation);
+  }
+
+  /** Remembers an observation, unless it is older than what is known already. */
+  put(digest: TokenDigest, observation: Observation): void {
+    const observedAtMs = observation.observedAtMonotonicMs;
+    const previous = this.#known.peek(digest) ?? this.#refused.peek(digest);
+    if (previous !== undefined && previous.observedAtMonotonicMs > observedAtMs) return;
+    if (observedAtMs <= this.#invalidatedAllAtMs || this.#isInvalidated(observation)) return;
+    if (isKnown(observation)) {
+      this.#refused.delete(digest);
+      this.#known.set(digest, observation);
+    } else {
+      this.#known.delete(digest);
+      if (this.#refusalTtlMs > 0) this.#refused.set(digest, observation);
+    }
+  }
+
+  /** Makes every observation up to now unusable, those of questions still under way included. */
+  invalidate(target: InvalidationTarget): void {
+    const nowMs = this.#clock.monotonicMs();
+    if ("all" in target) {
+      this.#invalidateAll(nowMs);
+      return;
+    }
+    this.#forgetOldInvalidations(nowMs);
+    if (this.#invalidations.size >= MAX_INVALIDATIONS) this.#invalidateAll(nowMs);
+    else this.#invalidations.set("tokenId" in target ? target.tokenId : target.subject, nowMs);
+  }
+
+  get knownCount(): number {
+    return this.#known.size;
+  }
+
+  get refusedCount(): number {
+    return this.#refused.size;
+  }
+
+  #invalidateAll(nowMs: number): void {
+    this.#invalidatedAllAtMs = nowMs;
+    this.#invalidations.clear();
+    this.#known.clear();
+    this.#refused.clear();
+  }
+
+  #isInvalidated({ token, observedAtMonotonicMs }: Observation): boolean {
+    if (token === undefined) return false;
+    return (
+      observedAtMonotonicMs <= (this.#invalidations.get(token.id) ?? Number.NEGATIVE_INFINITY) ||
+      observedAtMonotonicMs <= (this.#invalidations.get(token.subject) ?? Number.NEGATIVE_INFINITY)
+    );
+  }
+
+  /** An invalidation older than two TTLs (and a minute for questions under way) can match no usable observation. */
+  #forgetOldInvalidations(nowMs: number): void {
+    if (this.#invalidations.size < MAX_INVALIDATIONS / 2) return;
+    const oldestMs = nowMs - 2 * this.#ttlMs - 60_000;
+    for (const [name, atMs] of this.#invalidations) if (atMs < oldestMs) this.#invalidations.delete(name);
+  }
+}
+
+function isKnown(observation: Observation): observation is KnownToken {
+  return observation.token !== undefined;
+}
+
+function sizeOf({ token }: KnownToken): number {
+  const claims = token.claims === undefined ? 0 : 2 * JSON.stringify(token.claims).length;
+  return ENTRY_BYTES + claims + 60 * token.scopes.length;
+}

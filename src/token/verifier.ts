@@ -1,0 +1,208 @@
+import type { Cursor } from "./cursor.ts";
+import { Flights } from "./flights.ts";
+import { grants, type Policy } from "./policy.ts";
+import type { Clock, Upstream } from "./ports.ts";
+import type { Recorder } from "./recorder.ts";
+import type { RevocationFeed } from "./revocation-feed.ts";
+import type { Revocations } from "./revocations.ts";
+import type { Token, TokenDigest, TokenId, TokenSecret, Verdict, VerdictSource } from "./token.ts";
+import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
+import type { InvalidationTarget, KnownToken, Observation, VerdictCache } from "./verdict-cache.ts";
+import { VerdictCounts } from "./verdict-counts.ts";
+
+export interface VerifyRequest {
+  /** What was presented as a token. Anything at all. */
+  readonly presented: string;
+  /** The oldest observation that may decide, in milliseconds; Infinity leaves it to the cache's TTL. */
+  readonly maxAgeMs: number;
+  /** Decide only after the log has been applied up to here. */
+  readonly minCursor: Cursor | undefined;
+  readonly policy: Policy | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface Verification {
+  readonly verdict: Verdict;
+  /** What is known of the token, when it is. */
+  readonly token: Token | undefined;
+  readonly source: VerdictSource;
+  /** When the upstream was asked for what decided (wall clock, milliseconds); `undefined` when it was not. */
+  readonly observedAtMs: number | undefined;
+}
+
+export interface VerifierOptions {
+  readonly upstream: Upstream;
+  readonly cache: VerdictCache;
+  readonly revocations: Revocations;
+  readonly feed: RevocationFeed;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly digest: (presented: string) => TokenDigest;
+  /** How long a call without a deadline of its own waits for `minCursor`. */
+  readonly minCursorTimeoutMs: number;
+}
+
+/**
+ * The one place that decides a verdict.
+ *
+ * Every path to VALID goes through `#judge` or `#fromKnown`, and both look into the revocation facts after the last await
+ * and before they return. What the caches hold is never the guard: a verdict that is written late, or read stale, meets
+ * the fact there.
+ */
+export class Verifier {
+  readonly #options: VerifierOptions;
+  readonly #flights = new Flights<TokenDigest, Observation>();
+  readonly counts = new VerdictCounts();
+  /** The longest staleness at which a cached verdict was used, in milliseconds. */
+  worstStalenessMs = 0;
+
+  constructor(options: VerifierOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Decides at once when memory can, else with a promise.
+   * @throws GatewayError when it could not decide; for `minCursor` also CURSOR_OF_ANOTHER_LOG, CURSOR_NOT_REACHED
+   */
+  verify(request: VerifyRequest): Verification | Promise<Verification> {
+    const { minCursor } = request;
+    if (minCursor === undefined || this.#options.feed.hasApplied(minCursor)) return this.#verifyNow(request);
+    const { feed, minCursorTimeoutMs } = this.#options;
+    return feed.waitFor(minCursor, minCursorTimeoutMs, request.signal).then(() => this.#verifyNow(request));
+  }
+
+  /** Forgets verdicts: what was observed up to now decides nothing any more, nor does what is being asked now. */
+  invalidate(target: InvalidationTarget): void {
+    this.#options.cache.invalidate(target);
+    this.#flights.detachAll();
+  }
+
+  /** The id of a token that the upstream knew when last asked, if this process still remembers. */
+  idOf(secret: TokenSecret): TokenId | undefined {
+    return this.#options.cache.known(this.#options.digest(secret))?.token.id;
+  }
+
+  /** Verifications that shared a question which another had asked. */
+  get joinedCount(): number {
+    return this.#flights.joined;
+  }
+
+  /** Questions under way. */
+  get flightCount(): number {
+    return this.#flights.size;
+  }
+
+  #verifyNow(request: VerifyRequest): Verification | Promise<Verification> {
+    const { presented, maxAgeMs } = request;
+    if (presented.length > MAX_SECRET_LENGTH) return this.#malformed();
+    const { cache, clock, feed } = this.#options;
+    const digest = this.#options.digest(presented);
+    const nowMs = clock.monotonicMs();
+    const fresh = feed.isFresh(nowMs);
+
+    const known = cache.known(digest);
+    if (known !== undefined) {
+      const verification = this.#fromKnown(known, fresh, nowMs, request);
+      if (verification !== undefined) return verification;
+    } else {
+      const refused = cache.refused(digest);
+      if (refused !== undefined && fresh && cache.isUsable(refused, nowMs, maxAgeMs)) {
+        return this.#answer("invalid", undefined, "memory", refused.observedAtMs);
+      }
+    }
+    const secret = parseSecret(presented);
+    return secret === undefined ? this.#malformed() : this.#ask(secret, digest, known, fresh, nowMs, request);
+  }
+
+  /**
+   * The verdict on a token that the upstream knew when last asked, or `undefined` to ask again. A revocation and an
+   * expiration are final: they decide whatever the age of the observation. VALID needs one that is usable, and a fresh
+   * view of the facts.
+   */
+  #fromKnown(known: KnownToken, fresh: boolean, nowMs: number, request: VerifyRequest): Verification | undefined {
+    const { cache, clock, feed, revocations } = this.#options;
+    const { token, observedAtMs } = known;
+    if (revocations.find(token.id) !== undefined) return this.#answer("revoked", token, "fact", observedAtMs);
+    if (token.revoked) return this.#answer("revoked", token, "memory", observedAtMs);
+    if (hasExpired(token, clock)) return this.#answer("expired", token, "memory", observedAtMs);
+    if (!fresh || !cache.isUsable(known, nowMs, request.maxAgeMs)) return undefined;
+    const stalenessMs = feed.stalenessMs(nowMs);
+    if (stalenessMs > this.worstStalenessMs) this.worstStalenessMs = stalenessMs;
+    return this.#answer(verdictOf(token, request.policy), token, "memory", observedAtMs);
+  }
+
+  /**
+   * Asks the upstream, or joins those who are asking. A question under way is as old as its start, like a cached answer:
+   * while the facts are not fresh it may be joined only within the staleness bound.
+   */
+  async #ask(
+    secret: TokenSecret,
+    digest: TokenDigest,
+    known: KnownToken | undefined,
+    fresh: boolean,
+    nowMs: number,
+    { maxAgeMs, policy, signal }: VerifyRequest,
+  ): Promise<Verification> {
+    const oldestMs = nowMs - Math.min(maxAgeMs, fresh ? Number.POSITIVE_INFINITY : this.#options.feed.boundMs);
+    const lane = known === undefined ? "unknown" : "known";
+    this.counts.misses += 1;
+    const observation = await this.#flights.join(digest, nowMs, oldestMs, signal, (flightSignal) =>
+      this.#observe(secret, digest, lane, flightSignal),
+    );
+    return this.#judge(observation, known, policy);
+  }
+
+  async #observe(
+    secret: TokenSecret,
+    digest: TokenDigest,
+    lane: "known" | "unknown",
+    signal: AbortSignal,
+  ): Promise<Observation> {
+    const { upstream, cache, clock, recorder, revocations } = this.#options;
+    const observedAtMonotonicMs = clock.monotonicMs();
+    const observedAtMs = clock.wallMs();
+    const token = await upstream.verifyToken(secret, lane, signal);
+    const observation = { token, observedAtMonotonicMs, observedAtMs };
+    cache.put(digest, observation);
+    if (token?.revoked && revocations.find(token.id) === undefined) {
+      recorder.recordInBackground(recorder.factOf(token, "observed"));
+    }
+    return observation;
+  }
+
+  /** Runs after the last await of the slow path: what the facts say now is what counts. */
+  #judge(observation: Observation, known: KnownToken | undefined, policy: Policy | undefined): Verification {
+    const { token, observedAtMs } = observation;
+    const { revocations, clock } = this.#options;
+    const subject = token ?? known?.token;
+    if (subject !== undefined && revocations.find(subject.id) !== undefined && !token?.revoked) {
+      return this.#answer("revoked", subject, "fact", observedAtMs);
+    }
+    if (token === undefined) return this.#answer("invalid", undefined, "upstream", observedAtMs);
+    if (token.revoked) return this.#answer("revoked", token, "upstream", observedAtMs);
+    if (hasExpired(token, clock)) return this.#answer("expired", token, "upstream", observedAtMs);
+    return this.#answer(verdictOf(token, policy), token, "upstream", observedAtMs);
+  }
+
+  #malformed(): Verification {
+    return this.#answer("invalid", undefined, "local", undefined);
+  }
+
+  #answer(
+    verdict: Verdict,
+    token: Token | undefined,
+    source: VerdictSource,
+    observedAtMs: number | undefined,
+  ): Verification {
+    this.counts.add(verdict, source);
+    return { verdict, token, source, observedAtMs };
+  }
+}
+
+function verdictOf(token: Token, policy: Policy | undefined): Verdict {
+  return policy === undefined || grants(policy, token) ? "valid" : "not_granted";
+}
+
+function hasExpired(token: Token, clock: Clock): boolean {
+  return token.expired || (token.expiresAtMs !== undefined && token.expiresAtMs <= clock.wallMs());
+}

@@ -1,0 +1,136 @@
+import { MemoryRevocationLog } from "../../src/memory/memory-revocation-log.ts";
+import type { Cursor } from "../../src/token/cursor.ts";
+import { createDigester } from "../../src/token/digest.ts";
+import type { LogRead, RevocationFact, RevocationLog, Upstream } from "../../src/token/ports.ts";
+import { Recorder } from "../../src/token/recorder.ts";
+import { RevocationFeed } from "../../src/token/revocation-feed.ts";
+import { Revocations } from "../../src/token/revocations.ts";
+import { Revoker } from "../../src/token/revoker.ts";
+import { VerdictCache } from "../../src/token/verdict-cache.ts";
+import { Verifier, type VerifyRequest } from "../../src/token/verifier.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { ScriptedUpstream } from "./scripted-upstream.ts";
+
+export const TTL_MS = 30_000;
+export const REFUSAL_TTL_MS = 2_000;
+export const BOUND_MS = 1_000;
+export const RETENTION_MS = 3_600_000;
+export const MIN_HOLD_MS = 60_000;
+
+/** A memory log that plays a shared one and can be cut off, as Redis can. */
+export class FlakyLog implements RevocationLog {
+  readonly shared = true;
+  readonly #log: MemoryRevocationLog;
+  reachable = true;
+  pushes = true;
+  reads = 0;
+
+  constructor(clock: FakeClock) {
+    this.#log = new MemoryRevocationLog(() => clock.wallMs());
+  }
+
+  async append(fact: RevocationFact): Promise<Cursor> {
+    this.#demandReachable();
+    return this.#log.append(fact);
+  }
+
+  async read(after: Cursor | undefined): Promise<LogRead> {
+    this.reads += 1;
+    this.#demandReachable();
+    return this.#log.read(after);
+  }
+
+  subscribe(onEntry: Parameters<RevocationLog["subscribe"]>[0]): () => void {
+    return this.#log.subscribe((entry) => {
+      if (this.pushes && this.reachable) onEntry(entry);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#log.close();
+  }
+
+  #demandReachable(): void {
+    if (!this.reachable) throw new Error("the log cannot be reached");
+  }
+}
+
+export interface DomainOptions {
+  readonly clock?: FakeClock;
+  readonly upstream?: Upstream;
+  readonly log?: (clock: FakeClock) => RevocationLog;
+  readonly ttlMs?: number;
+  readonly maxKnown?: number;
+  readonly maxRefused?: number;
+}
+
+/** The domain of one replica on a fake clock. */
+export async function createDomain(options: DomainOptions = {}) {
+  const clock = options.clock ?? new FakeClock();
+  const scripted = new ScriptedUpstream();
+  const upstream = options.upstream ?? scripted;
+  const log = options.log?.(clock) ?? new MemoryRevocationLog(() => clock.wallMs());
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => errors.push(error);
+  const revocations = new Revocations({ clock, minHoldMs: MIN_HOLD_MS });
+  const recorder = new Recorder({
+    log,
+    revocations,
+    clock,
+    origin: "replica-1",
+    retentionMs: RETENTION_MS,
+    minHoldMs: MIN_HOLD_MS,
+    appendTimeoutMs: 500,
+    onAppendError: onError,
+  });
+  const feed = new RevocationFeed({
+    log,
+    revocations,
+    clock,
+    boundMs: BOUND_MS,
+    onReadError: onError,
+    onFactsMissing: () => recorder.recordMissing(),
+  });
+  const cache = new VerdictCache({
+    clock,
+    ttlMs: options.ttlMs ?? TTL_MS,
+    refusalTtlMs: REFUSAL_TTL_MS,
+    maxKnown: options.maxKnown ?? 1_000,
+    maxKnownBytes: 100_000_000,
+    maxRefused: options.maxRefused ?? 100,
+  });
+  const verifier = new Verifier({
+    upstream,
+    cache,
+    revocations,
+    feed,
+    recorder,
+    clock,
+    digest: createDigester(upstream.verifyScope),
+    minCursorTimeoutMs: 5_000,
+  });
+  const revoker = new Revoker({
+    upstream,
+    verifier,
+    recorder,
+    revocations,
+    clock,
+    shared: log.shared,
+    boundMs: BOUND_MS,
+  });
+  await feed.start();
+  return { clock, upstream: scripted, log, revocations, recorder, feed, cache, verifier, revoker, errors };
+}
+
+export type Domain = Awaited<ReturnType<typeof createDomain>>;
+
+export function verifyRequest(presented: string, overrides: Partial<VerifyRequest> = {}): VerifyRequest {
+  return {
+    presented,
+    maxAgeMs: Number.POSITIVE_INFINITY,
+    minCursor: undefined,
+    policy: undefined,
+    signal: new AbortController().signal,
+    ...overrides,
+  };
+}
