@@ -1,0 +1,177 @@
+import type { Pool } from "undici";
+import { canceled, GatewayError } from "../token/errors.ts";
+import type { Clock, Lane } from "../token/ports.ts";
+import type { Json } from "../token/token.ts";
+import type { Counters } from "./counters.ts";
+import { badBody, type Failure, failureOf, refusesToken } from "./error-table.ts";
+import { exchange, type HttpAnswer, type HttpRequest } from "./http-exchange.ts";
+import type { Limiter } from "./limiter.ts";
+import type { Operation } from "./operation.ts";
+import { openScope, reasonOf, type Scope, sleep } from "./scope.ts";
+import { parseJson, WireError } from "./wire.ts";
+
+export interface UpstreamCall<T> {
+  readonly operation: Operation;
+  readonly lane: Lane;
+  /** The key that it goes out with, never to be repeated to anyone. */
+  readonly key: string;
+  readonly http: HttpRequest;
+  /** Reads the body of a 2xx. @throws WireError */
+  parse(body: Json): T;
+  /** What a definitive refusal of the token stands for. Only verifications can be refused. */
+  readonly refusal?: { readonly value: T };
+}
+
+export interface CallerOptions {
+  /** Of a whole call, waiting and repeats included. */
+  readonly timeoutMs: number;
+  /** Of one request, from when it is sent. */
+  readonly attemptTimeoutMs: number;
+  readonly maxAttempts: number;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+type Outcome<T> = { readonly value: T } | Failure;
+
+const BACKOFF_BASE_MS = 100;
+const BACKOFF_MAX_MS = 1000;
+
+/** Carries calls through: deadlines, turns, attempts and their count. */
+export class Caller {
+  readonly #options: CallerOptions;
+  readonly #pool: Pool;
+  readonly #limiter: Limiter;
+  readonly #counters: Counters;
+  readonly #open = new Set<Scope>();
+  #closed = false;
+
+  constructor(options: CallerOptions, pool: Pool, limiter: Limiter, counters: Counters) {
+    this.#options = options;
+    this.#pool = pool;
+    this.#limiter = limiter;
+    this.#counters = counters;
+  }
+
+  /** @throws GatewayError and nothing else */
+  async call<T>(call: UpstreamCall<T>, signal: AbortSignal): Promise<T> {
+    if (signal.aborted) {
+      throw canceled();
+    }
+    if (this.#closed) {
+      throw draining();
+    }
+    const scope = openScope(this.#options.clock, this.#options.timeoutMs, signal, canceled);
+    const sent = { count: 0 };
+    this.#open.add(scope);
+    try {
+      const value = await this.#attempts(call, scope, sent);
+      this.#counters.callAnswered(call.operation);
+      return value;
+    } catch (error) {
+      const failure = error instanceof GatewayError ? error : internal(error);
+      this.#counters.callFailed(call.operation, failure, sent.count > 0);
+      throw failure;
+    } finally {
+      this.#open.delete(scope);
+      scope.close();
+    }
+  }
+
+  /** Ends every call under way with DRAINING. */
+  close(): void {
+    this.#closed = true;
+    for (const scope of this.#open) {
+      scope.abort(draining());
+    }
+  }
+
+  async #attempts<T>(call: UpstreamCall<T>, scope: Scope, sent: { count: number }): Promise<T> {
+    // Every creation mints and bills, and one that failed may have minted: it is never repeated, whatever happened.
+    const maxAttempts = call.operation === "create" ? 1 : this.#options.maxAttempts;
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.#attempt(call, scope, sent);
+      if ("value" in outcome) {
+        return outcome.value;
+      }
+      const delayMs = Math.max(this.#backoffMs(attempt), outcome.error.facts.retryAfterMs ?? 0);
+      const inTime = this.#options.clock.monotonicMs() + delayMs < scope.deadlineMs;
+      if (!outcome.repeatable || attempt >= maxAttempts || !inTime) {
+        throw outcome.error;
+      }
+      await sleep(this.#options.clock, delayMs, scope.signal);
+    }
+  }
+
+  /** Full jitter: anything up to a bound that doubles with each attempt, so that callers who failed together part. */
+  #backoffMs(attempt: number): number {
+    return this.#options.random() * Math.min(BACKOFF_BASE_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS);
+  }
+
+  async #attempt<T>(call: UpstreamCall<T>, scope: Scope, sent: { count: number }): Promise<Outcome<T>> {
+    const release = await this.#limiter.acquire(call.lane, scope.deadlineMs, scope.signal);
+    // A creation has no second attempt to leave time for, and giving up on it early may waste a token.
+    const timeoutMs = call.operation === "create" ? this.#options.timeoutMs : this.#options.attemptTimeoutMs;
+    const attempt = openScope(this.#options.clock, timeoutMs, scope.signal, () => reasonOf(scope.signal));
+    try {
+      this.#counters.requestSent(call.operation, sent.count > 0);
+      sent.count += 1;
+      return this.#judge(call, await exchange(this.#pool, call.http, attempt.signal));
+    } catch (error) {
+      if (scope.signal.aborted || !(error instanceof GatewayError)) {
+        throw error;
+      }
+      return { error, repeatable: true };
+    } finally {
+      attempt.close();
+      release();
+    }
+  }
+
+  #judge<T>(call: UpstreamCall<T>, answer: HttpAnswer): Outcome<T> {
+    if (answer.status >= 200 && answer.status < 300) {
+      if (call.operation === "create") {
+        this.#counters.tokenMinted();
+      }
+      return parsed(call, answer);
+    }
+    if (call.refusal !== undefined && refusesToken(answer)) {
+      return call.refusal;
+    }
+    const failure = failureOf(answer, {
+      operation: call.operation,
+      secrets: [call.key],
+      wallMs: this.#options.clock.wallMs(),
+    });
+    const { retryAfterMs } = failure.error.facts;
+    if (answer.status === 429 && retryAfterMs !== undefined) {
+      this.#limiter.pause(retryAfterMs);
+    }
+    return failure;
+  }
+}
+
+function parsed<T>(call: UpstreamCall<T>, answer: HttpAnswer): Outcome<T> {
+  if (!("text" in answer.body)) {
+    return badBody(answer, answer.body.fault);
+  }
+  try {
+    return { value: call.parse(parseJson(answer.body.text)) };
+  } catch (error) {
+    if (error instanceof WireError) {
+      return badBody(answer, error.message);
+    }
+    throw error;
+  }
+}
+
+function draining(): GatewayError {
+  return new GatewayError("DRAINING", "the gateway is shutting down");
+}
+
+/** The text of an unforeseen error may quote anything, so none of it is kept but the name of its class. */
+function internal(error: unknown): GatewayError {
+  const cause = new Error(error instanceof Error ? error.constructor.name : typeof error);
+  return new GatewayError("INTERNAL", "the gateway's upstream client failed", {}, cause);
+}

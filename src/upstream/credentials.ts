@@ -1,0 +1,64 @@
+import { createHash } from "node:crypto";
+import { GatewayError } from "../token/errors.ts";
+import type { BaseUrl } from "./base-url.ts";
+import type { Operation } from "./operation.ts";
+
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
+
+/** Which key each operation goes out with. The upstream mints for machine keys only. */
+export class Credentials {
+  /** Digest of the base URL and the key that verifications use. Reveals neither. */
+  readonly verifyScope: string;
+  readonly #machineKey: string | undefined;
+  readonly #instanceKey: string | undefined;
+
+  /** @throws TypeError when a key cannot be sent in a header; the message does not repeat it */
+  constructor(base: BaseUrl, machineKey: string | undefined, instanceKey: string | undefined) {
+    for (const key of [machineKey, instanceKey]) {
+      if (key !== undefined && !VISIBLE_ASCII.test(key)) {
+        throw new TypeError("an upstream key must be visible ASCII characters without spaces, and not empty");
+      }
+    }
+    this.#machineKey = machineKey;
+    this.#instanceKey = instanceKey;
+    this.verifyScope = digest([base.origin + base.prefix, machineKey ?? instanceKey ?? ""]);
+  }
+
+  /**
+   * A machine key makes the upstream refuse tokens that are not granted to that machine, so verifications prefer it. An
+   * instance key sees the tokens of every machine, so list and revoke prefer that one.
+   *
+   * @throws GatewayError CREDENTIAL_MISSING
+   */
+  keyFor(operation: Operation): string {
+    const [preferred, other] =
+      operation === "list" || operation === "revoke"
+        ? [this.#instanceKey, this.#machineKey]
+        : [this.#machineKey, operation === "create" ? undefined : this.#instanceKey];
+    const key = preferred ?? other;
+    if (key === undefined) {
+      throw new GatewayError("CREDENTIAL_MISSING", MISSING[operation]);
+    }
+    return key;
+  }
+}
+
+const EITHER = "set CLERK_MACHINE_SECRET_KEY or CLERK_SECRET_KEY";
+const MISSING: Readonly<Record<Operation, string>> = {
+  create: "creating tokens needs a machine secret key: set CLERK_MACHINE_SECRET_KEY",
+  verify: `verifying tokens needs a key: ${EITHER}`,
+  list: `listing tokens needs a key: ${EITHER}`,
+  revoke: `revoking tokens needs a key: ${EITHER}`,
+};
+
+/** Length prefixes keep two different lists of fields from hashing alike. */
+function digest(fields: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const field of fields) {
+    const bytes = Buffer.from(field, "utf8");
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    hash.update(length).update(bytes);
+  }
+  return hash.digest("hex");
+}
