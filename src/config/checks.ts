@@ -1,0 +1,87 @@
+import { endpointsCollide, formatEndpoint, isLoopback } from "./endpoint.ts";
+import type { Problem } from "./problem.ts";
+import type { Config } from "./settings.ts";
+
+/** Clocks of replicas and upstream may be this far apart. */
+const CLOCK_SKEW_MS = 60_000;
+
+interface Check {
+  /** The settings it looks at; the first one is to blame. */
+  readonly paths: readonly [string, ...string[]];
+  readonly find: (config: Config) => Omit<Problem, "where"> | undefined;
+}
+
+/**
+ * What no setting can tell by itself. A check is left out when a setting that it looks at is not `sound`; `nameOf` tells
+ * where a setting was given.
+ */
+export function findConflicts(
+  config: Config,
+  sound: (path: string) => boolean,
+  nameOf: (path: string) => string,
+): Problem[] {
+  return CHECKS.flatMap(({ paths, find }) => {
+    const found = paths.every(sound) ? find(config) : undefined;
+    return found === undefined ? [] : [{ where: nameOf(paths[0]), ...found }];
+  });
+}
+
+const CHECKS: readonly Check[] = [
+  exposed("rpc"),
+  exposed("admin"),
+  exposed("emulator"),
+  {
+    paths: ["clerk.url", "gateway.insecure"],
+    find: ({ clerk, gateway }) => {
+      const url = new URL(clerk.url);
+      const host = url.hostname.replace(/^\[|\]$/g, "");
+      if (url.protocol === "https:" || gateway.insecure || isLoopback(host)) return undefined;
+      return {
+        what: "would send keys and tokens unencrypted to another machine",
+        fix: "use https, or set GATEWAY_INSECURE=true if the network in between is safe",
+      };
+    },
+  },
+  {
+    paths: ["admin.listen", "rpc.listen"],
+    find: ({ admin, rpc }) =>
+      endpointsCollide(admin.listen, rpc.listen)
+        ? { what: "takes the port that GATEWAY_LISTEN takes", fix: "give it a port of its own" }
+        : undefined,
+  },
+  {
+    paths: ["clerk.attemptTimeoutMs", "clerk.timeoutMs"],
+    find: ({ clerk }) =>
+      clerk.attemptTimeoutMs > clerk.timeoutMs
+        ? {
+            what: `is ${clerk.attemptTimeoutMs}, more than CLERK_TIMEOUT_MS, which is ${clerk.timeoutMs}`,
+            fix: "lower it, or raise CLERK_TIMEOUT_MS",
+          }
+        : undefined,
+  },
+  {
+    paths: ["revocations.retentionMs", "cache.verdictTtlMs", "clerk.timeoutMs"],
+    find: ({ revocations, cache, clerk }) => {
+      const least = cache.verdictTtlMs + clerk.timeoutMs + CLOCK_SKEW_MS;
+      if (revocations.retentionMs >= least) return undefined;
+      return {
+        what: `is ${revocations.retentionMs}, so a cached answer could outlive the revocation that contradicts it`,
+        fix: `give at least ${least} (GATEWAY_VERDICT_TTL_MS + CLERK_TIMEOUT_MS + ${CLOCK_SKEW_MS})`,
+      };
+    },
+  },
+];
+
+function exposed(group: "rpc" | "admin" | "emulator"): Check {
+  return {
+    paths: [`${group}.listen`, "gateway.insecure"],
+    find: (config) => {
+      const { listen } = config[group];
+      if (config.gateway.insecure || isLoopback(listen.host)) return undefined;
+      return {
+        what: `lets other machines reach ${formatEndpoint(listen)}, and the port has neither TLS nor caller authentication`,
+        fix: "listen on 127.0.0.1, or set GATEWAY_INSECURE=true if the network keeps strangers out",
+      };
+    },
+  };
+}
