@@ -1,0 +1,136 @@
+import { register } from "prom-client";
+import { describe, expect, test } from "vitest";
+import { createMetrics } from "./metrics.ts";
+import type { StatusSnapshot } from "./status.ts";
+
+const STATUS: StatusSnapshot = {
+  version: "1.2.3",
+  replica: "r1",
+  startedAtMs: 0,
+  freshness: { state: "degraded", cursor: "e.1-0", stalenessMs: 250, worstStalenessMs: 900, boundMs: 1000 },
+  cache: { knownEntries: 11, refusedEntries: 12, hits: 13, misses: 14, joined: 15, evictions: 16 },
+  upstream: {
+    url: "http://127.0.0.1:1",
+    reachable: true,
+    lastFailureReason: "",
+    requests: { create: 21, list: 22, revoke: 23, verify: 24 },
+    failures: { create: 31, list: 32, revoke: 33, verify: 34 },
+    retries: 41,
+    shed: 42,
+    inFlight: 43,
+    queued: 44,
+  },
+  revocations: { live: 51, unrecorded: 52, watchers: 53, slowConsumers: 54 },
+  spend: { creations: 1, verifications: 2, savedVerifications: 3, spentUsdMicros: 2500, savedUsdMicros: 1_000_000 },
+  verifications: [
+    { verdict: "valid", source: "memory", count: 61 },
+    { verdict: "revoked", source: "fact", count: 62 },
+  ],
+};
+
+function samplesOf(text: string): Map<string, number> {
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
+  );
+}
+
+describe("metrics", () => {
+  test("tell what the status tells, in base units", async () => {
+    const samples = samplesOf(await createMetrics("1.2.3", () => STATUS).render());
+    const expected: Record<string, number> = {
+      'verify_total{verdict="valid",source="memory"}': 61,
+      'verify_total{verdict="revoked",source="fact"}': 62,
+      'upstream_requests_total{operation="verify"}': 24,
+      'upstream_requests_total{operation="create"}': 21,
+      'upstream_failures_total{operation="list"}': 32,
+      upstream_retries_total: 41,
+      upstream_shed_total: 42,
+      upstream_in_flight: 43,
+      upstream_queued: 44,
+      upstream_reachable: 1,
+      'cache_entries{kind="known"}': 11,
+      'cache_entries{kind="refused"}': 12,
+      cache_hits_total: 13,
+      cache_misses_total: 14,
+      cache_joined_total: 15,
+      cache_evictions_total: 16,
+      revocations_live: 51,
+      revocations_unrecorded: 52,
+      watchers: 53,
+      slow_consumers_total: 54,
+      staleness_seconds: 0.25,
+      worst_staleness_seconds: 0.9,
+      staleness_bound_seconds: 1,
+      'freshness_state{state="degraded"}': 1,
+      'freshness_state{state="synced"}': 0,
+      'freshness_state{state="not_serving"}': 0,
+      spend_usd_total: 0.0025,
+      saved_usd_total: 1,
+      [`build_info{version="1.2.3",node="${process.version}"}`]: 1,
+    };
+    for (const [name, value] of Object.entries(expected)) {
+      expect(samples.get(`m2m_gateway_${name}`), name).toBeCloseTo(value, 9);
+    }
+  });
+
+  test("follow the status: counters are as they are now, not added up", async () => {
+    let hits = 5;
+    const metrics = createMetrics("1", () => ({ ...STATUS, cache: { ...STATUS.cache, hits }, verifications: [] }));
+    expect(samplesOf(await metrics.render()).get("m2m_gateway_cache_hits_total")).toBe(5);
+    hits = 7;
+    const samples = samplesOf(await metrics.render());
+    expect(samples.get("m2m_gateway_cache_hits_total")).toBe(7);
+    expect([...samples.keys()].filter((name) => name.startsWith("m2m_gateway_verify_total"))).toEqual([]);
+  });
+
+  test("take one snapshot for all values", async () => {
+    let taken = 0;
+    await createMetrics("1", () => {
+      taken += 1;
+      return STATUS;
+    }).render();
+    expect(taken).toBe(1);
+  });
+
+  test("fail as a promise when there is no snapshot", async () => {
+    const metrics = createMetrics("1", () => {
+      throw new Error("not yet");
+    });
+    await expect(metrics.render()).rejects.toThrow("not yet");
+  });
+
+  test("count RPCs by service, method and code, and time them by method", async () => {
+    const metrics = createMetrics("1", () => STATUS);
+    const service = "m2mgateway.v1.TokenService";
+    metrics.recordRpc({ service, method: "VerifyToken", code: "ok", durationMs: 0.2 });
+    metrics.recordRpc({ service, method: "VerifyToken", code: "ok", durationMs: 30 });
+    metrics.recordRpc({ service, method: "VerifyToken", code: "unavailable", durationMs: 3000 });
+    const samples = samplesOf(await metrics.render());
+    const total = (code: string) => `m2m_gateway_rpc_total{service="${service}",method="VerifyToken",code="${code}"}`;
+    expect(samples.get(total("ok"))).toBe(2);
+    expect(samples.get(total("unavailable"))).toBe(1);
+    const name = "m2m_gateway_rpc_duration_seconds";
+    expect(samples.get(`${name}_bucket{le="0.00025",method="VerifyToken"}`)).toBe(1);
+    expect(samples.get(`${name}_bucket{le="0.05",method="VerifyToken"}`)).toBe(2);
+    expect(samples.get(`${name}_count{method="VerifyToken"}`)).toBe(3);
+    expect(samples.get(`${name}_sum{method="VerifyToken"}`)).toBeCloseTo(3.0302, 6);
+  });
+
+  test("stay bounded when callers make up methods", async () => {
+    const metrics = createMetrics("1", () => STATUS);
+    for (let i = 0; i < 1000; i += 1) metrics.recordRpc({ service: "s", method: `m${i}`, code: "ok", durationMs: 1 });
+    const samples = samplesOf(await metrics.render());
+    expect([...samples.keys()].filter((name) => name.startsWith("m2m_gateway_rpc_total"))).toHaveLength(65);
+    expect(samples.get('m2m_gateway_rpc_total{service="other",method="other",code="ok"}')).toBe(936);
+  });
+
+  test("live in a registry of their own, with those of the process, and can be made twice", async () => {
+    const [one, two] = [createMetrics("1", () => STATUS), createMetrics("1", () => STATUS)];
+    one.recordRpc({ service: "s", method: "m", code: "ok", durationMs: 1 });
+    expect(await two.render()).not.toContain('method="m"');
+    expect(await one.render()).toContain("process_cpu_seconds_total");
+    expect(one.contentType).toMatch(/^text\/plain/);
+    expect(register.getMetricsAsArray()).toEqual([]);
+  });
+});

@@ -1,0 +1,109 @@
+import type { FreshnessState, Operation, StatusSnapshot } from "../status.ts";
+
+/** One value of a metric. */
+export interface Sample {
+  readonly value: number;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export type Read = (status: StatusSnapshot) => readonly Sample[];
+
+/** A metric whose values are owned elsewhere and read when somebody asks. */
+export interface Pulled {
+  readonly kind: "counter" | "gauge";
+  /** Without the prefix that all have. */
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+  readonly read: Read;
+}
+
+const FRESHNESS_STATES: readonly FreshnessState[] = ["synced", "unsynced", "degraded", "not_serving"];
+const OPERATIONS: readonly Operation[] = ["create", "list", "revoke", "verify"];
+const USD_PER_MICRO = 1e-6;
+
+export const PULLED: readonly Pulled[] = [
+  {
+    kind: "counter",
+    name: "verify_total",
+    help: "Decided verifications, by verdict and by what decided.",
+    labelNames: ["verdict", "source"],
+    read: ({ verifications }) =>
+      verifications.map(({ verdict, source, count }) => ({ value: count, labels: { verdict, source } })),
+  },
+  byOperation("upstream_requests_total", "HTTP requests sent to the upstream, retries included.", "requests"),
+  byOperation("upstream_failures_total", "Upstream calls that ended undecided.", "failures"),
+  counter("upstream_retries_total", "HTTP requests that repeated a failed one.", (s) => s.upstream.retries),
+  counter("upstream_shed_total", "Upstream calls refused here by the caps.", (s) => s.upstream.shed),
+  gauge("upstream_in_flight", "Upstream calls under way.", (s) => s.upstream.inFlight),
+  gauge("upstream_queued", "Upstream calls that wait for their turn.", (s) => s.upstream.queued),
+  gauge("upstream_reachable", "1 if the upstream was reachable when last asked, else 0.", (s) =>
+    s.upstream.reachable ? 1 : 0,
+  ),
+  {
+    kind: "gauge",
+    name: "cache_entries",
+    help: "Answers held, by kind: known tokens and refusals.",
+    labelNames: ["kind"],
+    read: ({ cache }) => [
+      { value: cache.knownEntries, labels: { kind: "known" } },
+      { value: cache.refusedEntries, labels: { kind: "refused" } },
+    ],
+  },
+  counter("cache_hits_total", "Verifications answered without the upstream.", (s) => s.cache.hits),
+  counter("cache_misses_total", "Verifications that needed the upstream's answer.", (s) => s.cache.misses),
+  counter("cache_joined_total", "Misses that joined a question under way.", (s) => s.cache.joined),
+  counter("cache_evictions_total", "Answers dropped because the cache was full.", (s) => s.cache.evictions),
+  gauge("revocations_live", "Revocations held.", (s) => s.revocations.live),
+  gauge("revocations_unrecorded", "Revocations that the log has not recorded yet.", (s) => s.revocations.unrecorded),
+  gauge("watchers", "Open streams of revocations.", (s) => s.revocations.watchers),
+  counter("slow_consumers_total", "Streams cut because they were read too slowly.", (s) => s.revocations.slowConsumers),
+  gauge("staleness_seconds", "Time without proof of having read the log.", (s) => s.freshness.stalenessMs / 1000),
+  gauge(
+    "worst_staleness_seconds",
+    "Longest staleness at which a cached verdict was used.",
+    (s) => s.freshness.worstStalenessMs / 1000,
+  ),
+  gauge(
+    "staleness_bound_seconds",
+    "Staleness beyond which no cached verdict is used.",
+    (s) => s.freshness.boundMs / 1000,
+  ),
+  {
+    kind: "gauge",
+    name: "freshness_state",
+    help: "1 for the state that the gateway is in, 0 for the others.",
+    labelNames: ["state"],
+    read: ({ freshness }) =>
+      FRESHNESS_STATES.map((state) => ({ value: state === freshness.state ? 1 : 0, labels: { state } })),
+  },
+  counter(
+    "spend_usd_total",
+    "Cost of upstream calls by list price, in US dollars.",
+    (s) => s.spend.spentUsdMicros * USD_PER_MICRO,
+  ),
+  counter(
+    "saved_usd_total",
+    "Cost of the upstream calls spared by list price, in US dollars.",
+    (s) => s.spend.savedUsdMicros * USD_PER_MICRO,
+  ),
+];
+
+function counter(name: string, help: string, value: (status: StatusSnapshot) => number): Pulled {
+  return { kind: "counter", name, help, labelNames: [], read: (status) => [{ value: value(status) }] };
+}
+
+function gauge(name: string, help: string, value: (status: StatusSnapshot) => number): Pulled {
+  return { kind: "gauge", name, help, labelNames: [], read: (status) => [{ value: value(status) }] };
+}
+
+function byOperation(name: string, help: string, field: "requests" | "failures"): Pulled {
+  return {
+    kind: "counter",
+    name,
+    help,
+    labelNames: ["operation"],
+    read: ({ upstream }) =>
+      OPERATIONS.map((operation) => ({ value: upstream[field][operation], labels: { operation } })),
+  };
+}
