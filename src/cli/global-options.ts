@@ -1,0 +1,56 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseGatewayUrl, parsePositiveDurationMs } from "./arguments.ts";
+import type { CliIo, OutputFormat } from "./io.ts";
+import { UsageError } from "./usage-error.ts";
+
+const DEFAULT_GATEWAY_URL = "http://127.0.0.1:50051";
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+export interface GlobalOptions {
+  readonly gateway: string | undefined;
+  readonly timeout: number;
+  readonly output: OutputFormat;
+  readonly color: boolean;
+}
+
+/** The gateway to call and how long each call may take. */
+export interface GatewayTarget {
+  readonly url: string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Options that every command takes, before or after its name. */
+export function addGlobalOptions(program: Command): void {
+  program
+    .addOption(
+      new Option(
+        "--gateway <url>",
+        `the gateway to call (env: GATEWAY_URL, default: ${DEFAULT_GATEWAY_URL})`,
+      ).argParser(parseGatewayUrl),
+    )
+    .addOption(
+      new Option("--timeout <duration>", "how long a call may take; watches have no limit")
+        .argParser(parsePositiveDurationMs)
+        .default(DEFAULT_TIMEOUT_MS, "10s"),
+    )
+    .addOption(new Option("--output <format>", "how to print results").choices(["text", "json"]).default("text"))
+    .option("--no-color", "print without colours (env: NO_COLOR; FORCE_COLOR asks for them)");
+}
+
+/** @throws UsageError when GATEWAY_URL is needed and is not a URL */
+export function gatewayTarget(io: CliIo, options: GlobalOptions): GatewayTarget {
+  return { url: options.gateway ?? urlFromEnv(io), timeoutMs: options.timeout, signal: io.signal };
+}
+
+function urlFromEnv(io: CliIo): string {
+  const fromEnv = io.env.GATEWAY_URL;
+  if (fromEnv === undefined || fromEnv === "") {
+    return DEFAULT_GATEWAY_URL;
+  }
+  try {
+    return parseGatewayUrl(fromEnv);
+  } catch (error) {
+    throw error instanceof InvalidArgumentError ? new UsageError(`GATEWAY_URL: ${error.message}`) : error;
+  }
+}
