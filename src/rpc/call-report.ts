@@ -1,0 +1,48 @@
+import type { ConnectError } from "@connectrpc/connect";
+import { Code as RpcCode } from "../gen/google/rpc/code_pb.ts";
+import { reasonOf } from "./connect-error.ts";
+import type { Protocol } from "./protocol.ts";
+
+/** How a call ended. Every label is from a bounded set, whatever callers send. */
+export interface CallReport {
+  /** Full name, or `unknown` for a call that reached no RPC. */
+  readonly service: string;
+  readonly method: string;
+  readonly protocol: Protocol;
+  /** Name of the gRPC code: `OK`, `NOT_FOUND`, … */
+  readonly code: string;
+  /** The stable reason; `undefined` when the call succeeded. */
+  readonly reason: string | undefined;
+  /** From the request's headers to the end of the answer or to the caller's leaving. */
+  readonly durationMs: number;
+  /** What was thrown, for the log: not fit for callers. `undefined` when the call succeeded. */
+  readonly error: unknown;
+}
+
+export type OnCall = (report: CallReport) => void;
+
+/** One call's report, made once: what happens after the first end does not count. */
+export class CallReporter {
+  readonly #onCall: OnCall;
+  readonly #labels: Pick<CallReport, "service" | "method" | "protocol">;
+  readonly #startedAtMs = performance.now();
+  #ended = false;
+
+  constructor(onCall: OnCall, labels: Pick<CallReport, "service" | "method" | "protocol">) {
+    this.#onCall = onCall;
+    this.#labels = labels;
+  }
+
+  /** @param thrown what caused `error`, where more is known than it says itself */
+  end(error: ConnectError | undefined, thrown: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#onCall({
+      ...this.#labels,
+      code: RpcCode[error?.code ?? RpcCode.OK] ?? "UNKNOWN",
+      reason: error === undefined ? undefined : (reasonOf(error) ?? "INTERNAL"),
+      durationMs: performance.now() - this.#startedAtMs,
+      error: error === undefined ? undefined : (thrown ?? error.cause ?? error),
+    });
+  }
+}

@@ -1,0 +1,45 @@
+import type { ConnectRouter } from "@connectrpc/connect";
+import { Health } from "../gen/health/v1/health_pb.ts";
+import { GatewayService } from "../gen/m2mgateway/v1/gateway_service_pb.ts";
+import { RevocationService } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
+import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
+import { createBatchVerifyTokens } from "./batch-verify-tokens.ts";
+import { createCreateToken } from "./create-token.ts";
+import { createGetStatus } from "./get-status.ts";
+import type { HealthStatuses } from "./health.ts";
+import { createInvalidateCache } from "./invalidate-cache.ts";
+import { createListRevocations } from "./list-revocations.ts";
+import { createListTokens } from "./list-tokens.ts";
+import { addReflection } from "./reflection.ts";
+import { createRevokeToken } from "./revoke-token.ts";
+import type { RpcDependencies } from "./rpc-dependencies.ts";
+import { createVerifyToken } from "./verify-token.ts";
+import { createWatchRevocations } from "./watch-revocations.ts";
+
+/** The services that speak for the gateway, by the names that grpc.health.v1 knows. */
+export const SERVICES = [TokenService, RevocationService, GatewayService] as const;
+
+/** The health service that says whether cached verdicts can be trusted. */
+export const FRESHNESS_SERVICE = "m2mgateway.freshness";
+
+export function createRoutes(dependencies: RpcDependencies, health: HealthStatuses): (router: ConnectRouter) => void {
+  return (router) => {
+    router.service(TokenService, {
+      createToken: createCreateToken(dependencies),
+      listTokens: createListTokens(dependencies),
+      revokeToken: createRevokeToken(dependencies),
+      verifyToken: createVerifyToken(dependencies),
+      batchVerifyTokens: createBatchVerifyTokens(dependencies),
+    });
+    router.service(RevocationService, {
+      watchRevocations: createWatchRevocations(dependencies),
+      listRevocations: createListRevocations(dependencies),
+    });
+    router.service(GatewayService, {
+      getStatus: createGetStatus(dependencies),
+      invalidateCache: createInvalidateCache(dependencies),
+    });
+    router.service(Health, health.implementation);
+    addReflection(router, [...SERVICES, Health]);
+  };
+}

@@ -1,0 +1,30 @@
+import type { Protocol } from "./protocol.ts";
+
+/** The longest delay that a timer can have; beyond it timers fire at once. About 24.8 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const UNIT_MS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
+
+/**
+ * How long the caller gives the call, in milliseconds; `undefined` when it does not say. A timeout that timers cannot
+ * hold is taken out of the headers: the framework would turn it into one of a millisecond. The caller ends such a call
+ * itself. A malformed one is left for the framework to refuse.
+ */
+export function takeTimeoutMs(protocol: Protocol, headers: Headers): number | undefined {
+  const name = protocol === "connect" ? "connect-timeout-ms" : "grpc-timeout";
+  const value = headers.get(name);
+  if (value === null) return undefined;
+  const timeoutMs = protocol === "connect" ? parseConnectTimeout(value) : parseGrpcTimeout(value);
+  if (timeoutMs === undefined || timeoutMs <= MAX_TIMER_MS) return timeoutMs;
+  headers.delete(name);
+  return undefined;
+}
+
+function parseGrpcTimeout(value: string): number | undefined {
+  const match = /^(\d{1,8})([HMSmun])$/.exec(value);
+  return match === null ? undefined : Number(match[1]) * (UNIT_MS[match[2] ?? ""] ?? 0);
+}
+
+function parseConnectTimeout(value: string): number | undefined {
+  return /^\d{1,10}$/.test(value) ? Number(value) : undefined;
+}

@@ -1,0 +1,66 @@
+import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  type BatchVerifyTokensRequest,
+  type TokenService,
+  type VerifyPolicy,
+  type VerifyTokenRequest,
+  type VerifyTokenResponse,
+  VerifyTokenResponseSchema,
+} from "../gen/m2mgateway/v1/token_service_pb.ts";
+import { formatCursor, parseCursor } from "../token/cursor.ts";
+import type { Policy } from "../token/policy.ts";
+import type { MachineId } from "../token/token.ts";
+import type { Verification, VerifyRequest } from "../token/verifier.ts";
+import { msFromDuration, wireSource, wireTime, wireToken, wireVerdict } from "./convert.ts";
+import { jsonFromStruct } from "./json-value.ts";
+import type { RpcDependencies } from "./rpc-dependencies.ts";
+
+export function createVerifyToken(dependencies: RpcDependencies): ServiceImpl<typeof TokenService>["verifyToken"] {
+  const { verifier } = dependencies;
+  return (request, { signal }) => {
+    const verification = verifier.verify({ presented: request.token, ...demandsFrom(request), signal });
+    return verification instanceof Promise
+      ? verification.then((late) => wireVerification(late, dependencies))
+      : wireVerification(verification, dependencies);
+  };
+}
+
+/** What a request asks of a verdict, apart from the token. The same in a batch. */
+export function demandsFrom(
+  request: VerifyTokenRequest | BatchVerifyTokensRequest,
+): Omit<VerifyRequest, "presented" | "signal"> {
+  return {
+    maxAgeMs: request.maxAge === undefined ? Number.POSITIVE_INFINITY : msFromDuration(request.maxAge),
+    minCursor: request.minCursor === "" ? undefined : parseCursor(request.minCursor),
+    policy: request.policy === undefined ? undefined : policyFrom(request.policy),
+  };
+}
+
+export function wireVerification(
+  { verdict, token, source, observedAtMs }: Verification,
+  { isDegraded, revocations }: RpcDependencies,
+): VerifyTokenResponse {
+  return create(VerifyTokenResponseSchema, {
+    verdict: wireVerdict(verdict),
+    source: wireSource(source),
+    cursor: formatCursor(revocations.applied),
+    degraded: isDegraded(),
+    ...(token === undefined ? {} : { token: { ...wireToken(token), ...knownSince(verdict) } }),
+    ...(observedAtMs === undefined ? {} : { observedTime: wireTime(observedAtMs) }),
+  });
+}
+
+/** The token is described as the upstream last did; what the gateway has learned since goes on top. */
+function knownSince(verdict: Verification["verdict"]): { revoked?: true; expired?: true } {
+  if (verdict === "revoked") return { revoked: true };
+  return verdict === "expired" ? { expired: true } : {};
+}
+
+function policyFrom({ allowedSubjects, requiredClaims }: VerifyPolicy): Policy {
+  const claims = requiredClaims === undefined ? {} : jsonFromStruct(requiredClaims, "policy.required_claims");
+  return {
+    allowedSubjects: new Set(allowedSubjects as MachineId[]),
+    requiredClaims: new Map(Object.entries(claims)),
+  };
+}
