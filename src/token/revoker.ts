@@ -1,5 +1,5 @@
 import type { Cursor } from "./cursor.ts";
-import { canceled, GatewayError } from "./errors.ts";
+import { canceled, GatewayError, type Reason } from "./errors.ts";
 import type { Clock, RevocationFact, Upstream } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Revocations } from "./revocations.ts";
@@ -36,6 +36,9 @@ export interface RevokerOptions {
   /** The staleness bound B. */
   readonly boundMs: number;
 }
+
+/** How the upstream may answer when it revoked the token before; which of them, nobody says. */
+const REFUSALS: ReadonlySet<Reason> = new Set(["UPSTREAM_NOT_FOUND", "UPSTREAM_CONFLICT"]);
 
 /**
  * Revokes: the upstream first, because it is the truth, then the log, then the answer.
@@ -91,10 +94,10 @@ export class Revoker {
       return { token, fact: revocations.find(id) ?? recorder.factOf(token, "api", reason ?? token.revocationReason) };
     } catch (error) {
       verifier.invalidate({ tokenId: id });
-      if (!(error instanceof GatewayError && error.reason === "UPSTREAM_NOT_FOUND")) throw error;
+      const refused = error instanceof GatewayError && REFUSALS.has(error.reason);
       const fact = revocations.find(id);
-      if (fact === undefined) throw notFound(error);
-      return { token: undefined, fact };
+      if (refused && fact !== undefined) return { token: undefined, fact };
+      throw refused && error.reason === "UPSTREAM_NOT_FOUND" ? notFound(error) : error;
     }
   }
 

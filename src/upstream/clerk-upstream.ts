@@ -73,6 +73,11 @@ export class ClerkUpstream implements Upstream {
     this.#caller = new Caller({ ...options, random }, this.#pool, this.#limiter, this.#counters);
   }
 
+  /** False after three calls in a row that the upstream did not answer usably. True from the start. */
+  get reachable(): boolean {
+    return this.#counters.reachable;
+  }
+
   /** As of now. */
   get stats(): UpstreamStats {
     return this.#counters.snapshot(this.#limiter.inFlight, this.#limiter.queued);

@@ -85,6 +85,10 @@ export class Counters {
     }
   }
 
+  get reachable(): boolean {
+    return this.#undecidedInARow < UNDECIDED_UNTIL_UNREACHABLE;
+  }
+
   snapshot(inFlight: number, queued: number): UpstreamStats {
     return {
       requests: { ...this.#requests },
@@ -95,7 +99,7 @@ export class Counters {
       shed: this.#shed,
       inFlight,
       queued,
-      reachable: this.#undecidedInARow < UNDECIDED_UNTIL_UNREACHABLE,
+      reachable: this.reachable,
       lastFailureReason: this.#lastFailureReason,
       lastSuccessMs: this.#lastSuccessMs,
       lastFailureMs: this.#lastFailureMs,

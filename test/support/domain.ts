@@ -14,7 +14,7 @@ import { ScriptedUpstream } from "./scripted-upstream.ts";
 export const TTL_MS = 30_000;
 export const REFUSAL_TTL_MS = 2_000;
 export const BOUND_MS = 1_000;
-export const RETENTION_MS = 3_600_000;
+const RETENTION_MS = 3_600_000;
 export const MIN_HOLD_MS = 60_000;
 
 /** A memory log that plays a shared one and can be cut off, as Redis can. */

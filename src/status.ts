@@ -1,0 +1,167 @@
+import { formatCursor } from "./token/cursor.ts";
+import type { Clock } from "./token/ports.ts";
+import type { Recorder } from "./token/recorder.ts";
+import type { RevocationFeed } from "./token/revocation-feed.ts";
+import type { Revocations } from "./token/revocations.ts";
+import type { Verdict, VerdictSource } from "./token/token.ts";
+import type { VerdictCache } from "./token/verdict-cache.ts";
+import type { Verifier } from "./token/verifier.ts";
+import type { ClerkUpstream } from "./upstream/clerk-upstream.ts";
+
+/** What a replica tells of itself, as GetStatusResponse has it. Counters start at zero with the process. */
+export interface StatusSnapshot {
+  readonly version: string;
+  readonly replica: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAtMs: number;
+  readonly freshness: FreshnessSnapshot;
+  readonly cache: CacheSnapshot;
+  readonly upstream: UpstreamSnapshot;
+  readonly revocations: RevocationSnapshot;
+  readonly spend: SpendSnapshot;
+  /** Decided verifications by what was decided and by what decided it. */
+  readonly verifications: readonly VerificationCount[];
+}
+
+export type FreshnessState = "synced" | "unsynced" | "degraded" | "not_serving";
+
+export interface FreshnessSnapshot {
+  readonly state: FreshnessState;
+  /** How far the log has been applied. */
+  readonly cursor: string;
+  /** For how long there has been no proof of having read the log to its end. */
+  readonly stalenessMs: number;
+  /** The longest such time at which a cached verdict was used. */
+  readonly worstStalenessMs: number;
+  readonly boundMs: number;
+}
+
+export interface CacheSnapshot {
+  readonly knownEntries: number;
+  readonly refusedEntries: number;
+  readonly hits: number;
+  readonly misses: number;
+  /** Of the misses, those that joined a question already under way. */
+  readonly joined: number;
+  readonly evictions: number;
+}
+
+export type Operation = "create" | "list" | "revoke" | "verify";
+
+export interface UpstreamSnapshot {
+  readonly url: string;
+  readonly reachable: boolean;
+  /** A stable reason code; empty when the last call did not fail. */
+  readonly lastFailureReason: string;
+  /** HTTP requests sent, retries included. */
+  readonly requests: Readonly<Record<Operation, number>>;
+  /** Calls that ended undecided. */
+  readonly failures: Readonly<Record<Operation, number>>;
+  readonly retries: number;
+  readonly shed: number;
+  readonly inFlight: number;
+  readonly queued: number;
+}
+
+export interface RevocationSnapshot {
+  readonly live: number;
+  readonly unrecorded: number;
+  readonly watchers: number;
+  readonly slowConsumers: number;
+}
+
+export interface SpendSnapshot {
+  readonly creations: number;
+  readonly verifications: number;
+  readonly savedVerifications: number;
+  /** Millionths of a US dollar. */
+  readonly spentUsdMicros: number;
+  readonly savedUsdMicros: number;
+}
+
+export interface VerificationCount {
+  readonly verdict: Verdict;
+  readonly source: VerdictSource;
+  readonly count: number;
+}
+
+/** What a status is made of. */
+export interface StatusParts {
+  readonly version: string;
+  readonly replica: string;
+  readonly startedAtMs: number;
+  readonly upstreamUrl: string;
+  readonly clock: Clock;
+  readonly feed: RevocationFeed;
+  readonly revocations: Revocations;
+  readonly recorder: Recorder;
+  readonly verifier: Verifier;
+  readonly cache: VerdictCache;
+  readonly upstream: ClerkUpstream;
+  readonly watchers: WatcherCounts;
+  readonly isDraining: () => boolean;
+}
+
+/** How many streams are open, and how many were cut because they were read too slowly. */
+export interface WatcherCounts {
+  open: number;
+  cut: number;
+}
+
+/** Clerk's list prices, in millionths of a US dollar. */
+const CREATION_USD_MICROS = 1_000;
+const VERIFICATION_USD_MICROS = 10;
+
+export function takeStatus(parts: StatusParts): StatusSnapshot {
+  const { verifier, upstream, cache, revocations, recorder, watchers } = parts;
+  const stats = upstream.stats;
+  const savedVerifications = verifier.counts.hits + verifier.joinedCount;
+  return {
+    version: parts.version,
+    replica: parts.replica,
+    startedAtMs: parts.startedAtMs,
+    freshness: takeFreshness(parts),
+    cache: {
+      knownEntries: cache.knownCount,
+      refusedEntries: cache.refusedCount,
+      hits: verifier.counts.hits,
+      misses: verifier.counts.misses,
+      joined: verifier.joinedCount,
+      evictions: cache.evictions,
+    },
+    upstream: { ...stats, url: parts.upstreamUrl, lastFailureReason: stats.lastFailureReason ?? "" },
+    revocations: {
+      live: revocations.liveCount,
+      unrecorded: recorder.pendingCount,
+      watchers: watchers.open,
+      slowConsumers: watchers.cut,
+    },
+    spend: {
+      creations: stats.creations,
+      verifications: stats.verifications,
+      savedVerifications,
+      spentUsdMicros: stats.creations * CREATION_USD_MICROS + stats.verifications * VERIFICATION_USD_MICROS,
+      savedUsdMicros: savedVerifications * VERIFICATION_USD_MICROS,
+    },
+    verifications: verifier.counts.rows(),
+  };
+}
+
+export function takeFreshness(parts: StatusParts): FreshnessSnapshot {
+  const { feed, clock, revocations, verifier } = parts;
+  return {
+    state: freshnessState(parts),
+    cursor: formatCursor(revocations.applied),
+    stalenessMs: feed.stalenessMs(clock.monotonicMs()),
+    worstStalenessMs: verifier.worstStalenessMs,
+    boundMs: feed.boundMs,
+  };
+}
+
+/** The degradation table of docs/failure-modes.md. Cheap: every verification asks. */
+export function freshnessState({ feed, clock, upstream, isDraining }: StatusParts): FreshnessState {
+  const fresh = feed.isFresh(clock.monotonicMs());
+  if (isDraining() || (!fresh && !upstream.reachable)) return "not_serving";
+  if (!fresh) return "unsynced";
+  return upstream.reachable ? "synced" : "degraded";
+}

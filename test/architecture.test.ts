@@ -1,0 +1,87 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const SRC = resolve(import.meta.dirname, "../src");
+const MAX_LINES = 300;
+
+/**
+ * Who may import whom. A room is a folder of src, or a file directly in it. `rooms` are the other rooms it may import,
+ * `packages` what it may import from outside; "node:" stands for every module of Node.
+ */
+const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
+  token: { rooms: [], packages: ["node:crypto", "lru-cache"] },
+  memory: { rooms: ["token"], packages: ["node:"] },
+  upstream: { rooms: ["token"], packages: ["node:", "undici"] },
+  emulator: { rooms: [], packages: ["node:"] },
+  gen: { rooms: [], packages: ["@bufbuild/protobuf", "@bufbuild/protovalidate"] },
+  rpc: {
+    rooms: ["token", "gen", "status"],
+    packages: ["node:", "@connectrpc/", "@bufbuild/protobuf", "@bufbuild/protovalidate"],
+  },
+  admin: { rooms: ["logger"], packages: ["node:"] },
+  cli: { rooms: ["gen"], packages: ["node:", "commander", "@connectrpc/", "@bufbuild/protobuf"] },
+  config: { rooms: [], packages: ["node:", "zod", "yaml"] },
+  logger: { rooms: [], packages: ["node:", "pino"] },
+  metrics: { rooms: ["status"], packages: ["prom-client"] },
+  status: { rooms: ["token", "upstream"], packages: [] },
+  "system-clock": { rooms: ["token"], packages: [] },
+  gateway: {
+    rooms: ["admin", "config", "logger", "memory", "metrics", "rpc", "status", "system-clock", "token", "upstream"],
+    packages: [],
+  },
+  commands: {
+    rooms: ["cli", "config", "emulator", "gateway", "gen", "logger"],
+    packages: ["@connectrpc/"],
+  },
+  main: { rooms: ["cli", "commands", "config"], packages: ["node:"] },
+};
+
+const files = readdirSync(SRC, { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts"))
+  .map((path) => ({ path, text: readFileSync(resolve(SRC, path), "utf8") }));
+const sources = files.filter(({ path }) => !path.endsWith(".test.ts"));
+
+describe("the architecture", () => {
+  it.each(sources)("lets src/$path import only what its room may", ({ path, text }) => {
+    const rule = RULES[roomOf(path)];
+    expect(rule, `src/${path} belongs to no room: give it a rule`).toBeDefined();
+    const forbidden = importsOf(text).filter((specifier) => !isAllowed(path, specifier, rule?.rooms, rule?.packages));
+    expect(forbidden).toEqual([]);
+  });
+
+  it("reads the environment and the command line at one place each", () => {
+    const reading = (pattern: RegExp) => sources.filter(({ text }) => pattern.test(text)).map(({ path }) => path);
+    expect(reading(/process\.env/)).toEqual(["config.ts"]);
+    expect(reading(/process\.(argv|exit|on)\b/)).toEqual(["main.ts"]);
+  });
+
+  it("keeps files small, names exports and re-exports nothing", () => {
+    const own = files.filter(({ path }) => roomOf(path) !== "gen");
+    expect(own.filter(({ text }) => text.split("\n").length > MAX_LINES + 1).map(({ path }) => path)).toEqual([]);
+    expect(own.filter(({ text }) => /^export (default|\*)|^export \{[^}]*\} from/m.test(text))).toEqual([]);
+  });
+});
+
+function roomOf(path: string): string {
+  return path.split("/")[0]?.replace(/\.ts$/, "") ?? "";
+}
+
+function importsOf(text: string): string[] {
+  return [...text.matchAll(/^(?:import|export)\s[^;]*?from "([^"]+)"|^import "([^"]+)"|import\("([^"]+)"\)/gm)].map(
+    ([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? "",
+  );
+}
+
+function isAllowed(path: string, specifier: string, rooms: string[] = [], packages: string[] = []): boolean {
+  if (!specifier.startsWith(".")) {
+    return packages.some(
+      (name) =>
+        specifier === name ||
+        specifier.startsWith(name.endsWith("/") ? name : `${name}/`) ||
+        (name === "node:" && specifier.startsWith(name)),
+    );
+  }
+  const target = relative(SRC, resolve(SRC, dirname(path), specifier));
+  return roomOf(target) === roomOf(path) || rooms.includes(roomOf(target));
+}
