@@ -21,7 +21,7 @@ function clientOf(machine: string) {
   return createClerkClient({ apiUrl: emulator.url, machineSecretKey: emulator.machine(machine).secretKey });
 }
 
-function instanceClient() {
+function _instanceClient() {
   return createClerkClient({ apiUrl: emulator.url, secretKey: emulator.instanceKey, publishableKey: PUBLISHABLE_KEY });
 }
 
