@@ -59,7 +59,7 @@ ${rows.join("\n")}
 
 Try it:
   curl -s ${emulator}/v1/machines -H 'authorization: Bearer ${instance_key}'
-  curl -s ${emulator}/__emulator/
+  curl -s ${emulator}/__emulator/state
 
 Stop with Ctrl-C.
 `;
