@@ -1,13 +1,14 @@
 import type { Cursor } from "./cursor.ts";
 import { Flights } from "./flights.ts";
+import { isKnown, type KnownToken, type Observation } from "./observation.ts";
 import { grants, type Policy } from "./policy.ts";
-import type { Clock, Upstream } from "./ports.ts";
+import type { Clock, Upstream, VerdictStore } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Token, TokenDigest, TokenId, TokenSecret, Verdict, VerdictSource } from "./token.ts";
 import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
-import type { InvalidationTarget, KnownToken, Observation, VerdictCache } from "./verdict-cache.ts";
+import type { InvalidationTarget, VerdictCache } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
 
 export interface VerifyRequest {
@@ -32,6 +33,8 @@ export interface Verification {
 
 export interface VerifierOptions {
   readonly upstream: Upstream;
+  /** Verdicts shared with other replicas; `undefined` where there are none. */
+  readonly store: VerdictStore | undefined;
   readonly cache: VerdictCache;
   readonly revocations: Revocations;
   readonly feed: RevocationFeed;
@@ -51,7 +54,8 @@ export interface VerifierOptions {
  */
 export class Verifier {
   readonly #options: VerifierOptions;
-  readonly #flights = new Flights<TokenDigest, Observation>();
+  readonly #lookUps = new Flights<TokenDigest, KnownToken | undefined>();
+  readonly #questions = new Flights<TokenDigest, Observation>();
   readonly counts = new VerdictCounts();
   /** The longest staleness at which a cached verdict was used, in milliseconds. */
   worstStalenessMs = 0;
@@ -74,7 +78,8 @@ export class Verifier {
   /** Forgets verdicts: what was observed up to now decides nothing any more, nor does what is being asked now. */
   invalidate(target: InvalidationTarget): void {
     this.#options.cache.invalidate(target);
-    this.#flights.detachAll();
+    this.#lookUps.detachAll();
+    this.#questions.detachAll();
   }
 
   /** The id of a token that the upstream knew when last asked, if this process still remembers. */
@@ -84,12 +89,12 @@ export class Verifier {
 
   /** Verifications that shared a question which another had asked. */
   get joinedCount(): number {
-    return this.#flights.joined;
+    return this.#questions.joined;
   }
 
   /** Questions under way. */
   get flightCount(): number {
-    return this.#flights.size;
+    return this.#questions.size + this.#lookUps.size;
   }
 
   #verifyNow(request: VerifyRequest): Verification | Promise<Verification> {
@@ -102,7 +107,7 @@ export class Verifier {
 
     const known = cache.known(digest);
     if (known !== undefined) {
-      const verification = this.#fromKnown(known, fresh, nowMs, request);
+      const verification = this.#fromKnown(known, "memory", fresh, nowMs, request);
       if (verification !== undefined) return verification;
     } else {
       const refused = cache.refused(digest);
@@ -111,7 +116,7 @@ export class Verifier {
       }
     }
     const secret = parseSecret(presented);
-    return secret === undefined ? this.#malformed() : this.#ask(secret, digest, known, fresh, nowMs, request);
+    return secret === undefined ? this.#malformed() : this.#resolve(secret, digest, known, fresh, nowMs, request);
   }
 
   /**
@@ -119,37 +124,82 @@ export class Verifier {
    * expiration are final: they decide whatever the age of the observation. VALID needs one that is usable, and a fresh
    * view of the facts.
    */
-  #fromKnown(known: KnownToken, fresh: boolean, nowMs: number, request: VerifyRequest): Verification | undefined {
+  #fromKnown(
+    known: KnownToken,
+    source: "memory" | "redis",
+    fresh: boolean,
+    nowMs: number,
+    request: VerifyRequest,
+  ): Verification | undefined {
     const { cache, clock, feed, revocations } = this.#options;
     const { token, observedAtMs } = known;
     if (revocations.find(token.id) !== undefined) return this.#answer("revoked", token, "fact", observedAtMs);
-    if (token.revoked) return this.#answer("revoked", token, "memory", observedAtMs);
-    if (hasExpired(token, clock)) return this.#answer("expired", token, "memory", observedAtMs);
+    if (token.revoked) return this.#answer("revoked", token, source, observedAtMs);
+    if (hasExpired(token, clock)) return this.#answer("expired", token, source, observedAtMs);
     if (!fresh || !cache.isUsable(known, nowMs, request.maxAgeMs)) return undefined;
     const stalenessMs = feed.stalenessMs(nowMs);
     if (stalenessMs > this.worstStalenessMs) this.worstStalenessMs = stalenessMs;
-    return this.#answer(verdictOf(token, request.policy), token, "memory", observedAtMs);
+    return this.#answer(verdictOf(token, request.policy), token, source, observedAtMs);
   }
 
-  /**
-   * Asks the upstream, or joins those who are asking. A question under way is as old as its start, like a cached answer:
-   * while the facts are not fresh it may be joined only within the staleness bound.
-   */
-  async #ask(
+  async #resolve(
     secret: TokenSecret,
     digest: TokenDigest,
     known: KnownToken | undefined,
     fresh: boolean,
     nowMs: number,
+    request: VerifyRequest,
+  ): Promise<Verification> {
+    if (fresh && this.#options.store !== undefined && request.maxAgeMs === Number.POSITIVE_INFINITY) {
+      const shared = await this.#lookUp(this.#options.store, secret, digest, nowMs, request.signal);
+      if (shared !== undefined) {
+        const { clock, feed } = this.#options;
+        const laterMs = clock.monotonicMs();
+        const verification = this.#fromKnown(shared, "redis", feed.isFresh(laterMs), laterMs, request);
+        if (verification !== undefined) return verification;
+      }
+    }
+    return await this.#ask(secret, digest, known, request);
+  }
+
+  /** What another replica observed, kept here with the age that it had there. */
+  async #lookUp(
+    store: VerdictStore,
+    secret: TokenSecret,
+    digest: TokenDigest,
+    nowMs: number,
+    signal: AbortSignal,
+  ): Promise<KnownToken | undefined> {
+    const { epoch } = this.#options.revocations.applied;
+    return await this.#lookUps.join(digest, nowMs, Number.NEGATIVE_INFINITY, signal, async () => {
+      const observation = await store.get(secret, epoch);
+      if (observation !== undefined) this.#options.cache.put(digest, observation);
+      return observation;
+    });
+  }
+
+  /**
+   * Asks the upstream, or joins those who are asking. A question under way is as old as its start, like a cached answer:
+   * while the facts are not fresh it may be joined only within the staleness bound. An answer that was invalidated
+   * while it was awaited is worth nothing: it is asked for again.
+   */
+  async #ask(
+    secret: TokenSecret,
+    digest: TokenDigest,
+    known: KnownToken | undefined,
     { maxAgeMs, policy, signal }: VerifyRequest,
   ): Promise<Verification> {
-    const oldestMs = nowMs - Math.min(maxAgeMs, fresh ? Number.POSITIVE_INFINITY : this.#options.feed.boundMs);
+    const { cache, clock, feed } = this.#options;
     const lane = known === undefined ? "unknown" : "known";
     this.counts.misses += 1;
-    const observation = await this.#flights.join(digest, nowMs, oldestMs, signal, (flightSignal) =>
-      this.#observe(secret, digest, lane, flightSignal),
-    );
-    return this.#judge(observation, known, policy);
+    for (;;) {
+      const nowMs = clock.monotonicMs();
+      const oldestMs = nowMs - Math.min(maxAgeMs, feed.isFresh(nowMs) ? Number.POSITIVE_INFINITY : feed.boundMs);
+      const observation = await this.#questions.join(digest, nowMs, oldestMs, signal, (flightSignal) =>
+        this.#observe(secret, digest, lane, flightSignal),
+      );
+      if (!cache.isInvalidated(observation)) return this.#judge(observation, known, policy);
+    }
   }
 
   async #observe(
@@ -158,7 +208,8 @@ export class Verifier {
     lane: "known" | "unknown",
     signal: AbortSignal,
   ): Promise<Observation> {
-    const { upstream, cache, clock, recorder, revocations } = this.#options;
+    const { upstream, cache, store, clock, recorder, revocations } = this.#options;
+    const { epoch } = revocations.applied;
     const observedAtMonotonicMs = clock.monotonicMs();
     const observedAtMs = clock.wallMs();
     const token = await upstream.verifyToken(secret, lane, signal);
@@ -166,6 +217,10 @@ export class Verifier {
     cache.put(digest, observation);
     if (token?.revoked && revocations.find(token.id) === undefined) {
       recorder.recordInBackground(recorder.factOf(token, "observed"));
+    }
+    // Under the epoch in which the question was asked: what an older incarnation of the log knew is not trusted later.
+    if (isKnown(observation) && !observation.token.revoked && !cache.isInvalidated(observation)) {
+      store?.put(secret, epoch, observation);
     }
     return observation;
   }
