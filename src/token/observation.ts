@@ -8,6 +8,8 @@ export interface Observation {
   readonly observedAtMonotonicMs: number;
   /** Start of the request, wall-clock milliseconds: for people. */
   readonly observedAtMs: number;
+  /** How often it has decided from memory. */
+  uses: number;
 }
 
 export interface KnownToken extends Observation {

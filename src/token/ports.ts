@@ -117,10 +117,10 @@ export interface VerdictStore {
    */
   get(secret: TokenSecret, epoch: string): Promise<KnownToken | undefined>;
   /**
-   * Whether this replica may ask the upstream about the secret on behalf of all, for the next `leaseMs`. False when
-   * another does, or when the store cannot say.
+   * Whether this replica may do something once on behalf of all, for the next `leaseMs`. `what` may be a secret: it is
+   * never kept. False when another replica does it, or when the store cannot say.
    */
-  claim(secret: TokenSecret, leaseMs: number): Promise<boolean>;
+  claim(what: string, leaseMs: number): Promise<boolean>;
   /** Keeps an observation until its TTL, counted from `observedAtMonotonicMs`, has passed. Nobody waits for it. */
   put(secret: TokenSecret, epoch: string, observation: KnownToken): void;
 }

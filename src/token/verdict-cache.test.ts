@@ -25,6 +25,7 @@ function create(overrides: Partial<VerdictCacheOptions> = {}) {
     token: about,
     observedAtMonotonicMs: clock.monotonicMs(),
     observedAtMs: clock.wallMs(),
+    uses: 0,
   });
   const usable = (n: number) => {
     const known = cache.known(digest(n));

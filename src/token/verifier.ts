@@ -1,9 +1,10 @@
 import type { Cursor } from "./cursor.ts";
-import { Flights } from "./flights.ts";
-import { isKnown, type KnownToken, type Observation } from "./observation.ts";
+import type { KnownToken, Observation } from "./observation.ts";
+import { Observer } from "./observer.ts";
 import { grants, type Policy } from "./policy.ts";
 import type { Clock, Upstream, VerdictStore } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
+import type { Revalidator } from "./revalidator.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Token, TokenDigest, TokenId, TokenSecret, Verdict, VerdictSource } from "./token.ts";
@@ -39,11 +40,16 @@ export interface VerifierOptions {
   readonly revocations: Revocations;
   readonly feed: RevocationFeed;
   readonly recorder: Recorder;
+  /** Finds revocations that nobody told of; `undefined` to leave that out. */
+  readonly revalidator?: Revalidator | undefined;
   readonly clock: Clock;
   readonly digest: (presented: string) => TokenDigest;
   /** How long a call without a deadline of its own waits for `minCursor`. */
   readonly minCursorTimeoutMs: number;
 }
+
+/** The signal of questions that nobody waits for. */
+const NEVER = new AbortController().signal;
 
 /**
  * The one place that decides a verdict.
@@ -54,14 +60,14 @@ export interface VerifierOptions {
  */
 export class Verifier {
   readonly #options: VerifierOptions;
-  readonly #lookUps = new Flights<TokenDigest, KnownToken | undefined>();
-  readonly #questions = new Flights<TokenDigest, Observation>();
+  readonly #observer: Observer;
   readonly counts = new VerdictCounts();
   /** The longest staleness at which a cached verdict was used, in milliseconds. */
   worstStalenessMs = 0;
 
   constructor(options: VerifierOptions) {
     this.#options = options;
+    this.#observer = new Observer(options);
   }
 
   /**
@@ -78,8 +84,7 @@ export class Verifier {
   /** Forgets verdicts: what was observed up to now decides nothing any more, nor does what is being asked now. */
   invalidate(target: InvalidationTarget): void {
     this.#options.cache.invalidate(target);
-    this.#lookUps.detachAll();
-    this.#questions.detachAll();
+    this.#observer.detachAll();
   }
 
   /** The id of a token that the upstream knew when last asked, if this process still remembers. */
@@ -89,12 +94,12 @@ export class Verifier {
 
   /** Verifications that shared a question which another had asked. */
   get joinedCount(): number {
-    return this.#questions.joined;
+    return this.#observer.joinedCount;
   }
 
   /** Questions under way. */
   get flightCount(): number {
-    return this.#questions.size + this.#lookUps.size;
+    return this.#observer.openCount;
   }
 
   #verifyNow(request: VerifyRequest): Verification | Promise<Verification> {
@@ -108,7 +113,10 @@ export class Verifier {
     const known = cache.known(digest);
     if (known !== undefined) {
       const verification = this.#fromKnown(known, "memory", fresh, nowMs, request);
-      if (verification !== undefined) return verification;
+      if (verification !== undefined) {
+        if (this.#options.revalidator?.isDue(known, nowMs)) this.#revalidate(known, presented as TokenSecret, digest);
+        return verification;
+      }
     } else {
       const refused = cache.refused(digest);
       if (refused !== undefined && fresh && cache.isUsable(refused, nowMs, maxAgeMs)) {
@@ -116,7 +124,7 @@ export class Verifier {
       }
     }
     const secret = parseSecret(presented);
-    return secret === undefined ? this.#malformed() : this.#resolve(secret, digest, known, fresh, nowMs, request);
+    return secret === undefined ? this.#malformed() : this.#resolve(secret, digest, known, fresh, request);
   }
 
   /**
@@ -142,87 +150,41 @@ export class Verifier {
     return this.#answer(verdictOf(token, request.policy), token, source, observedAtMs);
   }
 
+  /** What was known under this digest had the form of a secret when it became known. */
+  #revalidate(known: KnownToken, secret: TokenSecret, digest: TokenDigest): void {
+    this.#options.revalidator?.refresh(known, secret, {
+      lookUp: () => this.#observer.lookUp(secret, digest, NEVER),
+      ask: () => this.#observer.ask(secret, digest, "known", 0, NEVER),
+    });
+  }
+
+  /** Asks the other replicas' memory first, then the upstream. */
   async #resolve(
     secret: TokenSecret,
     digest: TokenDigest,
     known: KnownToken | undefined,
     fresh: boolean,
-    nowMs: number,
     request: VerifyRequest,
   ): Promise<Verification> {
-    if (fresh && this.#options.store !== undefined && request.maxAgeMs === Number.POSITIVE_INFINITY) {
-      const shared = await this.#lookUp(this.#options.store, secret, digest, nowMs, request.signal);
-      if (shared !== undefined) {
-        const { clock, feed } = this.#options;
-        const laterMs = clock.monotonicMs();
-        const verification = this.#fromKnown(shared, "redis", feed.isFresh(laterMs), laterMs, request);
-        if (verification !== undefined) return verification;
-      }
+    const { cache, clock, feed, store } = this.#options;
+    const { maxAgeMs, signal } = request;
+    if (fresh && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
+      const shared = await this.#observer.lookUp(secret, digest, signal);
+      const nowMs = clock.monotonicMs();
+      const verification = shared && this.#fromKnown(shared, "redis", feed.isFresh(nowMs), nowMs, request);
+      if (verification !== undefined) return verification;
     }
-    return await this.#ask(secret, digest, known, request);
-  }
-
-  /** What another replica observed, kept here with the age that it had there. */
-  async #lookUp(
-    store: VerdictStore,
-    secret: TokenSecret,
-    digest: TokenDigest,
-    nowMs: number,
-    signal: AbortSignal,
-  ): Promise<KnownToken | undefined> {
-    const { epoch } = this.#options.revocations.applied;
-    return await this.#lookUps.join(digest, nowMs, Number.NEGATIVE_INFINITY, signal, async () => {
-      const observation = await store.get(secret, epoch);
-      if (observation !== undefined) this.#options.cache.put(digest, observation);
-      return observation;
-    });
-  }
-
-  /**
-   * Asks the upstream, or joins those who are asking. A question under way is as old as its start, like a cached answer:
-   * while the facts are not fresh it may be joined only within the staleness bound. An answer that was invalidated
-   * while it was awaited is worth nothing: it is asked for again.
-   */
-  async #ask(
-    secret: TokenSecret,
-    digest: TokenDigest,
-    known: KnownToken | undefined,
-    { maxAgeMs, policy, signal }: VerifyRequest,
-  ): Promise<Verification> {
-    const { cache, clock, feed } = this.#options;
     const lane = known === undefined ? "unknown" : "known";
     this.counts.misses += 1;
     for (;;) {
-      const nowMs = clock.monotonicMs();
-      const oldestMs = nowMs - Math.min(maxAgeMs, feed.isFresh(nowMs) ? Number.POSITIVE_INFINITY : feed.boundMs);
-      const observation = await this.#questions.join(digest, nowMs, oldestMs, signal, (flightSignal) =>
-        this.#observe(secret, digest, lane, flightSignal),
-      );
-      if (!cache.isInvalidated(observation)) return this.#judge(observation, known, policy);
+      const observation = await this.#observer.ask(secret, digest, lane, maxAgeMs, signal);
+      // An answer that was invalidated while it was awaited is worth nothing: it is asked for again.
+      if (cache.isInvalidated(observation)) continue;
+      if (observation.token === undefined && known !== undefined) {
+        this.#options.revalidator?.refused(known.token, () => this.#observer.ask(secret, digest, lane, 0, NEVER));
+      }
+      return this.#judge(observation, known, request.policy);
     }
-  }
-
-  async #observe(
-    secret: TokenSecret,
-    digest: TokenDigest,
-    lane: "known" | "unknown",
-    signal: AbortSignal,
-  ): Promise<Observation> {
-    const { upstream, cache, store, clock, recorder, revocations } = this.#options;
-    const { epoch } = revocations.applied;
-    const observedAtMonotonicMs = clock.monotonicMs();
-    const observedAtMs = clock.wallMs();
-    const token = await upstream.verifyToken(secret, lane, signal);
-    const observation = { token, observedAtMonotonicMs, observedAtMs };
-    cache.put(digest, observation);
-    if (token?.revoked && revocations.find(token.id) === undefined) {
-      recorder.recordInBackground(recorder.factOf(token, "observed"));
-    }
-    // Under the epoch in which the question was asked: what an older incarnation of the log knew is not trusted later.
-    if (isKnown(observation) && !observation.token.revoked && !cache.isInvalidated(observation)) {
-      store?.put(secret, epoch, observation);
-    }
-    return observation;
   }
 
   /** Runs after the last await of the slow path: what the facts say now is what counts. */
