@@ -110,6 +110,7 @@ class History {
     await Promise.resolve();
     this.#collect();
     await settle();
+    this.#collect();
   }
 
   /** Answers what is left; nothing may hang or be left behind. */
