@@ -162,8 +162,8 @@ function createDomain({ config, log }: GatewayOptions, overrides: GatewayOverrid
     clock,
     boundMs,
     onReadError: (err) => log.warn({ err }, "the revocation log cannot be read"),
-    onFactsMissing: () => {
-      log.warn("the revocation log started over; appending the revocations that it lacks");
+    onRestart: () => {
+      verifier.invalidate({ all: true });
       recorder.recordMissing();
     },
   });
@@ -177,6 +177,7 @@ function createDomain({ config, log }: GatewayOptions, overrides: GatewayOverrid
   });
   const verifier = new Verifier({
     upstream,
+    store: undefined,
     cache,
     revocations,
     feed,
@@ -185,8 +186,7 @@ function createDomain({ config, log }: GatewayOptions, overrides: GatewayOverrid
     digest: createDigester(upstream.verifyScope),
     minCursorTimeoutMs: config.clerk.timeoutMs,
   });
-  const shared = revocationLog.shared;
-  const revoker = new Revoker({ upstream, verifier, recorder, revocations, clock, shared, boundMs });
+  const revoker = new Revoker({ upstream, verifier, recorder, revocations, clock, log: revocationLog, boundMs });
   return { clock, log: revocationLog, upstream, revocations, recorder, feed, cache, verifier, revoker };
 }
 

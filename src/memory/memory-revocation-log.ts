@@ -41,6 +41,10 @@ export class MemoryRevocationLog implements RevocationLog {
     return () => this.#listeners.delete(onEntry);
   }
 
+  async awaitFleet(): Promise<readonly string[]> {
+    return [];
+  }
+
   async close(): Promise<void> {
     this.#listeners.clear();
   }

@@ -20,6 +20,7 @@ const SOURCES: Record<domain.VerdictSource, Source> = {
   upstream: Source.UPSTREAM,
   local: Source.LOCAL,
   fact: Source.FACT,
+  redis: Source.REDIS,
 };
 
 const FORMATS: Record<domain.TokenFormat, TokenFormat> = {
@@ -30,6 +31,7 @@ const FORMATS: Record<domain.TokenFormat, TokenFormat> = {
 const REVOCATION_SOURCES: Record<RevocationFact["source"], RevocationSource> = {
   api: RevocationSource.API,
   observed: RevocationSource.OBSERVED,
+  reconciled: RevocationSource.RECONCILED,
 };
 
 export function wireVerdict(verdict: domain.Verdict): Verdict {

@@ -27,6 +27,7 @@ export function createRevokeToken({ revoker }: RpcDependencies): ServiceImpl<typ
       token: wireRevokedToken(result),
       cursor: formatCursor(result.cursor),
       propagation: result.propagation === "fleet" ? Propagation.FLEET : Propagation.REPLICA,
+      unconfirmedReplicas: [...result.unconfirmed],
     };
   };
 }

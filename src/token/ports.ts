@@ -1,4 +1,5 @@
 import type { Cursor } from "./cursor.ts";
+import type { KnownToken } from "./observation.ts";
 import type { CreatedToken, Json, MachineId, Token, TokenFormat, TokenId, TokenSecret } from "./token.ts";
 
 /** Time. Ages, TTLs and deadlines use the monotonic clock; expirations and what people read use the wall clock. */
@@ -68,7 +69,7 @@ export interface RevocationFact {
   readonly revokedAtMs: number;
   /** No cached verdict that the fact contradicts can be alive after this. */
   readonly rememberUntilMs: number;
-  readonly source: "api" | "observed";
+  readonly source: "api" | "observed" | "reconciled";
   /** The replica that recorded it. */
   readonly origin: string;
 }
@@ -90,11 +91,38 @@ export interface RevocationLog {
   /**
    * Everything after `after`, in order, up to the end of the log as of some instant after the call began. Without
    * `after`, or when entries after it are missing or it is of another epoch, everything there is, with `restarted` true.
+   * Giving `after` also tells the fleet that this replica has applied everything up to there. Ends within the adapter's
+   * own timeout.
    */
   read(after: Cursor | undefined, signal: AbortSignal): Promise<LogRead>;
   /** Calls `onEntry` for entries as they are appended, at most once each, perhaps never. Returns how to stop. */
   subscribe(onEntry: (entry: LogEntry) => void): () => void;
+  /**
+   * Resolves when no replica can use a cached verdict without having applied the log up to `cursor`: each has applied
+   * it, or has had no contact with the log for the staleness bound. Returns the names of those who did not confirm.
+   * Rejects when the log cannot be asked.
+   */
+  awaitFleet(cursor: Cursor, signal: AbortSignal): Promise<readonly string[]>;
   close(): Promise<void>;
+}
+
+/**
+ * Verdicts shared by the replicas (L2). It may forget anything at any time and never fails: what it cannot answer within
+ * a few milliseconds is a miss. Only observations of tokens that the upstream knew are kept, never refusals.
+ */
+export interface VerdictStore {
+  /**
+   * The observation of `secret` under this process's credential, made while the log was in `epoch`. Its
+   * `observedAtMonotonicMs` is on this process's clock and never later than the request it stems from.
+   */
+  get(secret: TokenSecret, epoch: string): Promise<KnownToken | undefined>;
+  /**
+   * Whether this replica may do something once on behalf of all, for the next `leaseMs`. `what` may be a secret: it is
+   * never kept. False when another replica does it, or when the store cannot say.
+   */
+  claim(what: string, leaseMs: number): Promise<boolean>;
+  /** Keeps an observation until its TTL, counted from `observedAtMonotonicMs`, has passed. Nobody waits for it. */
+  put(secret: TokenSecret, epoch: string, observation: KnownToken): void;
 }
 
 export interface LogRead {

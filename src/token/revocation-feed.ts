@@ -11,8 +11,11 @@ export interface RevocationFeedOptions {
   readonly boundMs: number;
   /** A read of the log failed. Called once per failure; the feed goes on. */
   readonly onReadError: (error: unknown) => void;
-  /** The log turned out to lack facts that this process knows. */
-  readonly onFactsMissing: () => void;
+  /**
+   * The log started over: facts may have been lost that no replica has told this one. Verdicts observed before now must
+   * not be used any more, and the facts that the log lacks must be appended again.
+   */
+  readonly onRestart: () => void;
 }
 
 /**
@@ -131,8 +134,11 @@ export class RevocationFeed {
       const startedAtMs = clock.monotonicMs();
       try {
         const after = revocations.applied.epoch === "none" ? undefined : revocations.applied;
-        this.#apply(await log.read(after, this.#closing.signal));
+        const read = await log.read(after, this.#closing.signal);
+        this.#apply(read);
         this.#contactAtMs = startedAtMs;
+        // Once more, so that the fleet learns at once that this replica has applied them.
+        if (log.shared && read.entries.length > 0) this.#readAgain = true;
       } catch (error) {
         if (!this.#closing.signal.aborted) this.#options.onReadError(error);
       }
@@ -145,7 +151,7 @@ export class RevocationFeed {
     if (read.restarted) revocations.restart(read.head.epoch);
     for (const entry of read.entries) revocations.apply(entry);
     revocations.advance(read.head);
-    if (read.restarted && revocations.unrecorded().length > 0) this.#options.onFactsMissing();
+    if (read.restarted) this.#options.onRestart();
     if (read.restarted || compareCursors(before, revocations.applied) !== 0) this.#wake();
   }
 

@@ -1,6 +1,6 @@
 import type { Cursor } from "./cursor.ts";
 import { canceled, GatewayError, type Reason } from "./errors.ts";
-import type { Clock, RevocationFact, Upstream } from "./ports.ts";
+import type { Clock, RevocationFact, RevocationLog, Upstream } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Token, TokenId } from "./token.ts";
@@ -23,6 +23,8 @@ export interface RevokeResult {
   readonly token: Token | undefined;
   readonly cursor: Cursor;
   readonly propagation: Propagation;
+  /** The replicas that did not confirm it, but cannot be using cached verdicts any more; `*` for whoever there is. */
+  readonly unconfirmed: readonly string[];
 }
 
 export interface RevokerOptions {
@@ -31,8 +33,7 @@ export interface RevokerOptions {
   readonly recorder: Recorder;
   readonly revocations: Revocations;
   readonly clock: Clock;
-  /** Whether other processes follow the same log. */
-  readonly shared: boolean;
+  readonly log: RevocationLog;
   /** The staleness bound B. */
   readonly boundMs: number;
 }
@@ -74,13 +75,30 @@ export class Revoker {
   }
 
   async #revokeById(id: TokenId, { reason, wait }: RevokeRequest): Promise<RevokeResult> {
-    const { recorder, shared } = this.#options;
+    const { recorder, log } = this.#options;
     const { token, fact } = await this.#confirm(id, reason);
     const cursor = await recorder.record(fact);
-    if (!shared) return { token, fact, cursor, propagation: "fleet" };
-    if (wait === "replica") return { token, fact, cursor, propagation: "replica" };
-    await this.#waitOutBound();
-    return { token, fact, cursor, propagation: "fleet" };
+    if (log.shared && wait === "replica") return { token, fact, cursor, propagation: "replica", unconfirmed: [] };
+    return { token, fact, cursor, propagation: "fleet", unconfirmed: await this.#reachFleet(cursor) };
+  }
+
+  /**
+   * Whatever happens to the log meanwhile, B after the append is late enough: a replica that has not applied the fact by
+   * then has had no contact since before it, and has suspended its caches.
+   */
+  async #reachFleet(cursor: Cursor): Promise<readonly string[]> {
+    const { log, clock, boundMs } = this.#options;
+    const controller = new AbortController();
+    let cancelTimer = () => {};
+    const bound = new Promise<readonly string[]>((resolve) => {
+      cancelTimer = clock.after(boundMs, () => resolve(["*"]));
+    });
+    try {
+      return await Promise.race([log.awaitFleet(cursor, controller.signal).catch(() => bound), bound]);
+    } finally {
+      cancelTimer();
+      controller.abort();
+    }
   }
 
   /**
@@ -99,13 +117,6 @@ export class Revoker {
       if (refused && fact !== undefined) return { token: undefined, fact };
       throw refused && error.reason === "UPSTREAM_NOT_FOUND" ? notFound(error) : error;
     }
-  }
-
-  /** A replica that has not read the fact B after its append has suspended its caches: nobody can be behind any more. */
-  #waitOutBound(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#options.clock.after(this.#options.boundMs, resolve);
-    });
   }
 }
 

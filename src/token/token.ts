@@ -42,5 +42,5 @@ export interface CreatedToken {
 
 export type Verdict = "valid" | "revoked" | "expired" | "not_granted" | "invalid";
 
-/** What decided a verdict: a cached observation, the upstream, the token's form, or a revocation fact. */
-export type VerdictSource = "memory" | "upstream" | "local" | "fact";
+/** What decided a verdict: an observation cached here or shared, the upstream, the token's form, or a revocation fact. */
+export type VerdictSource = "memory" | "redis" | "upstream" | "local" | "fact";

@@ -2,10 +2,11 @@ import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../test/support/fake-clock.ts";
 import { BILLING, REPORTS, token, tokenId } from "../../test/support/tokens.ts";
 import { createDigester } from "./digest.ts";
+import type { Observation } from "./observation.ts";
 import { jsonEquals } from "./policy.ts";
 import type { Json, Token, TokenDigest } from "./token.ts";
 import { formOf } from "./token-form.ts";
-import { type Observation, VerdictCache, type VerdictCacheOptions } from "./verdict-cache.ts";
+import { VerdictCache, type VerdictCacheOptions } from "./verdict-cache.ts";
 
 const ANY_AGE = Number.POSITIVE_INFINITY;
 
@@ -24,6 +25,7 @@ function create(overrides: Partial<VerdictCacheOptions> = {}) {
     token: about,
     observedAtMonotonicMs: clock.monotonicMs(),
     observedAtMs: clock.wallMs(),
+    uses: 0,
   });
   const usable = (n: number) => {
     const known = cache.known(digest(n));

@@ -1,20 +1,7 @@
 import { LRUCache } from "lru-cache";
+import { isKnown, type KnownToken, type Observation } from "./observation.ts";
 import type { Clock } from "./ports.ts";
-import type { MachineId, Token, TokenDigest, TokenId } from "./token.ts";
-
-/** What the upstream said when asked about a token, and when it was asked. */
-export interface Observation {
-  /** `undefined` when the upstream refused it without saying why. */
-  readonly token: Token | undefined;
-  /** Start of the request, monotonic milliseconds: ages count from here. */
-  readonly observedAtMonotonicMs: number;
-  /** Start of the request, wall-clock milliseconds: for people. */
-  readonly observedAtMs: number;
-}
-
-export interface KnownToken extends Observation {
-  readonly token: Token;
-}
+import type { MachineId, TokenDigest, TokenId } from "./token.ts";
 
 export interface VerdictCacheOptions {
   readonly clock: Clock;
@@ -88,12 +75,17 @@ export class VerdictCache {
     return this.#invalidations.size === 0 || !this.#isInvalidated(observation);
   }
 
+  /** Whether an invalidation has made an observation worthless, however young it is. */
+  isInvalidated(observation: Observation): boolean {
+    return observation.observedAtMonotonicMs <= this.#invalidatedAllAtMs || this.#isInvalidated(observation);
+  }
+
   /** Remembers an observation, unless it is older than what is known already. */
   put(digest: TokenDigest, observation: Observation): void {
     const observedAtMs = observation.observedAtMonotonicMs;
     const previous = this.#known.peek(digest) ?? this.#refused.peek(digest);
     if (previous !== undefined && previous.observedAtMonotonicMs > observedAtMs) return;
-    if (observedAtMs <= this.#invalidatedAllAtMs || this.#isInvalidated(observation)) return;
+    if (this.isInvalidated(observation)) return;
     if (isKnown(observation)) {
       this.#refused.delete(digest);
       this.#known.set(digest, observation);
@@ -144,10 +136,6 @@ export class VerdictCache {
     const oldestMs = nowMs - 2 * this.#ttlMs - 60_000;
     for (const [name, atMs] of this.#invalidations) if (atMs < oldestMs) this.#invalidations.delete(name);
   }
-}
-
-function isKnown(observation: Observation): observation is KnownToken {
-  return observation.token !== undefined;
 }
 
 function sizeOf({ token }: KnownToken): number {

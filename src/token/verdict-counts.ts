@@ -5,7 +5,7 @@ export class VerdictCounts {
   readonly #counts = new Map<Verdict, Record<VerdictSource, number>>(
     (["valid", "revoked", "expired", "not_granted", "invalid"] as const).map((verdict) => [
       verdict,
-      { memory: 0, upstream: 0, local: 0, fact: 0 },
+      { memory: 0, redis: 0, upstream: 0, local: 0, fact: 0 },
     ]),
   );
   /** Verifications that had to ask the upstream, or to join those who asked. */
@@ -16,9 +16,9 @@ export class VerdictCounts {
     if (row !== undefined) row[source] += 1;
   }
 
-  /** Verifications that memory or a fact answered. */
+  /** Verifications that a cached observation or a fact answered. */
   get hits(): number {
-    return this.#sum("memory") + this.#sum("fact");
+    return this.#sum("memory") + this.#sum("redis") + this.#sum("fact");
   }
 
   rows(): { verdict: Verdict; source: VerdictSource; count: number }[] {

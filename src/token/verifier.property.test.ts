@@ -105,9 +105,12 @@ class History {
         this.#domain.verifier.invalidate(next.n === TOKENS ? { all: true } : { tokenId: tokenId(next.n) });
         break;
     }
+    // No two things happen at the same instant of a real clock.
+    this.#domain.clock.advance(0.001);
     await Promise.resolve();
     this.#collect();
     await settle();
+    this.#collect();
   }
 
   /** Answers what is left; nothing may hang or be left behind. */

@@ -1,13 +1,15 @@
 import type { Cursor } from "./cursor.ts";
-import { Flights } from "./flights.ts";
+import type { KnownToken, Observation } from "./observation.ts";
+import { Observer } from "./observer.ts";
 import { grants, type Policy } from "./policy.ts";
-import type { Clock, Upstream } from "./ports.ts";
+import type { Clock, Upstream, VerdictStore } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
+import type { Revalidator } from "./revalidator.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Token, TokenDigest, TokenId, TokenSecret, Verdict, VerdictSource } from "./token.ts";
 import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
-import type { InvalidationTarget, KnownToken, Observation, VerdictCache } from "./verdict-cache.ts";
+import type { InvalidationTarget, VerdictCache } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
 
 export interface VerifyRequest {
@@ -32,15 +34,22 @@ export interface Verification {
 
 export interface VerifierOptions {
   readonly upstream: Upstream;
+  /** Verdicts shared with other replicas; `undefined` where there are none. */
+  readonly store: VerdictStore | undefined;
   readonly cache: VerdictCache;
   readonly revocations: Revocations;
   readonly feed: RevocationFeed;
   readonly recorder: Recorder;
+  /** Finds revocations that nobody told of; `undefined` to leave that out. */
+  readonly revalidator?: Revalidator | undefined;
   readonly clock: Clock;
   readonly digest: (presented: string) => TokenDigest;
   /** How long a call without a deadline of its own waits for `minCursor`. */
   readonly minCursorTimeoutMs: number;
 }
+
+/** The signal of questions that nobody waits for. */
+const NEVER = new AbortController().signal;
 
 /**
  * The one place that decides a verdict.
@@ -51,13 +60,14 @@ export interface VerifierOptions {
  */
 export class Verifier {
   readonly #options: VerifierOptions;
-  readonly #flights = new Flights<TokenDigest, Observation>();
+  readonly #observer: Observer;
   readonly counts = new VerdictCounts();
   /** The longest staleness at which a cached verdict was used, in milliseconds. */
   worstStalenessMs = 0;
 
   constructor(options: VerifierOptions) {
     this.#options = options;
+    this.#observer = new Observer(options);
   }
 
   /**
@@ -74,7 +84,7 @@ export class Verifier {
   /** Forgets verdicts: what was observed up to now decides nothing any more, nor does what is being asked now. */
   invalidate(target: InvalidationTarget): void {
     this.#options.cache.invalidate(target);
-    this.#flights.detachAll();
+    this.#observer.detachAll();
   }
 
   /** The id of a token that the upstream knew when last asked, if this process still remembers. */
@@ -84,12 +94,12 @@ export class Verifier {
 
   /** Verifications that shared a question which another had asked. */
   get joinedCount(): number {
-    return this.#flights.joined;
+    return this.#observer.joinedCount;
   }
 
   /** Questions under way. */
   get flightCount(): number {
-    return this.#flights.size;
+    return this.#observer.openCount;
   }
 
   #verifyNow(request: VerifyRequest): Verification | Promise<Verification> {
@@ -102,8 +112,11 @@ export class Verifier {
 
     const known = cache.known(digest);
     if (known !== undefined) {
-      const verification = this.#fromKnown(known, fresh, nowMs, request);
-      if (verification !== undefined) return verification;
+      const verification = this.#fromKnown(known, "memory", fresh, nowMs, request);
+      if (verification !== undefined) {
+        if (this.#options.revalidator?.isDue(known, nowMs)) this.#revalidate(known, presented as TokenSecret, digest);
+        return verification;
+      }
     } else {
       const refused = cache.refused(digest);
       if (refused !== undefined && fresh && cache.isUsable(refused, nowMs, maxAgeMs)) {
@@ -111,7 +124,7 @@ export class Verifier {
       }
     }
     const secret = parseSecret(presented);
-    return secret === undefined ? this.#malformed() : this.#ask(secret, digest, known, fresh, nowMs, request);
+    return secret === undefined ? this.#malformed() : this.#resolve(secret, digest, known, fresh, request);
   }
 
   /**
@@ -119,55 +132,59 @@ export class Verifier {
    * expiration are final: they decide whatever the age of the observation. VALID needs one that is usable, and a fresh
    * view of the facts.
    */
-  #fromKnown(known: KnownToken, fresh: boolean, nowMs: number, request: VerifyRequest): Verification | undefined {
+  #fromKnown(
+    known: KnownToken,
+    source: "memory" | "redis",
+    fresh: boolean,
+    nowMs: number,
+    request: VerifyRequest,
+  ): Verification | undefined {
     const { cache, clock, feed, revocations } = this.#options;
     const { token, observedAtMs } = known;
     if (revocations.find(token.id) !== undefined) return this.#answer("revoked", token, "fact", observedAtMs);
-    if (token.revoked) return this.#answer("revoked", token, "memory", observedAtMs);
-    if (hasExpired(token, clock)) return this.#answer("expired", token, "memory", observedAtMs);
+    if (token.revoked) return this.#answer("revoked", token, source, observedAtMs);
+    if (hasExpired(token, clock)) return this.#answer("expired", token, source, observedAtMs);
     if (!fresh || !cache.isUsable(known, nowMs, request.maxAgeMs)) return undefined;
     const stalenessMs = feed.stalenessMs(nowMs);
     if (stalenessMs > this.worstStalenessMs) this.worstStalenessMs = stalenessMs;
-    return this.#answer(verdictOf(token, request.policy), token, "memory", observedAtMs);
+    return this.#answer(verdictOf(token, request.policy), token, source, observedAtMs);
   }
 
-  /**
-   * Asks the upstream, or joins those who are asking. A question under way is as old as its start, like a cached answer:
-   * while the facts are not fresh it may be joined only within the staleness bound.
-   */
-  async #ask(
+  /** What was known under this digest had the form of a secret when it became known. */
+  #revalidate(known: KnownToken, secret: TokenSecret, digest: TokenDigest): void {
+    this.#options.revalidator?.refresh(known, secret, {
+      lookUp: () => this.#observer.lookUp(secret, digest, NEVER),
+      ask: () => this.#observer.ask(secret, digest, "known", 0, NEVER),
+    });
+  }
+
+  /** Asks the other replicas' memory first, then the upstream. */
+  async #resolve(
     secret: TokenSecret,
     digest: TokenDigest,
     known: KnownToken | undefined,
     fresh: boolean,
-    nowMs: number,
-    { maxAgeMs, policy, signal }: VerifyRequest,
+    request: VerifyRequest,
   ): Promise<Verification> {
-    const oldestMs = nowMs - Math.min(maxAgeMs, fresh ? Number.POSITIVE_INFINITY : this.#options.feed.boundMs);
+    const { cache, clock, feed, store } = this.#options;
+    const { maxAgeMs, signal } = request;
+    if (fresh && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
+      const shared = await this.#observer.lookUp(secret, digest, signal);
+      const nowMs = clock.monotonicMs();
+      const verification = shared && this.#fromKnown(shared, "redis", feed.isFresh(nowMs), nowMs, request);
+      if (verification !== undefined) return verification;
+    }
     const lane = known === undefined ? "unknown" : "known";
     this.counts.misses += 1;
-    const observation = await this.#flights.join(digest, nowMs, oldestMs, signal, (flightSignal) =>
-      this.#observe(secret, digest, lane, flightSignal),
-    );
-    return this.#judge(observation, known, policy);
-  }
-
-  async #observe(
-    secret: TokenSecret,
-    digest: TokenDigest,
-    lane: "known" | "unknown",
-    signal: AbortSignal,
-  ): Promise<Observation> {
-    const { upstream, cache, clock, recorder, revocations } = this.#options;
-    const observedAtMonotonicMs = clock.monotonicMs();
-    const observedAtMs = clock.wallMs();
-    const token = await upstream.verifyToken(secret, lane, signal);
-    const observation = { token, observedAtMonotonicMs, observedAtMs };
-    cache.put(digest, observation);
-    if (token?.revoked && revocations.find(token.id) === undefined) {
-      recorder.recordInBackground(recorder.factOf(token, "observed"));
+    for (;;) {
+      const observation = await this.#observer.ask(secret, digest, lane, maxAgeMs, signal);
+      // An answer that was invalidated while it was awaited is worth nothing: it is asked for again.
+      if (cache.isInvalidated(observation)) continue;
+      if (observation.token === undefined && known !== undefined) {
+        this.#options.revalidator?.refused(known.token, () => this.#observer.ask(secret, digest, lane, 0, NEVER));
+      }
+      return this.#judge(observation, known, request.policy);
     }
-    return observation;
   }
 
   /** Runs after the last await of the slow path: what the facts say now is what counts. */

@@ -1,7 +1,7 @@
 import { MemoryRevocationLog } from "../../src/memory/memory-revocation-log.ts";
 import type { Cursor } from "../../src/token/cursor.ts";
 import { createDigester } from "../../src/token/digest.ts";
-import type { LogRead, RevocationFact, RevocationLog, Upstream } from "../../src/token/ports.ts";
+import type { LogRead, RevocationFact, RevocationLog, Upstream, VerdictStore } from "../../src/token/ports.ts";
 import { Recorder } from "../../src/token/recorder.ts";
 import { RevocationFeed } from "../../src/token/revocation-feed.ts";
 import { Revocations } from "../../src/token/revocations.ts";
@@ -46,6 +46,11 @@ export class FlakyLog implements RevocationLog {
     });
   }
 
+  async awaitFleet(): Promise<readonly string[]> {
+    this.#demandReachable();
+    return new Promise(() => {});
+  }
+
   async close(): Promise<void> {
     await this.#log.close();
   }
@@ -59,6 +64,7 @@ export interface DomainOptions {
   readonly clock?: FakeClock;
   readonly upstream?: Upstream;
   readonly log?: (clock: FakeClock) => RevocationLog;
+  readonly store?: VerdictStore;
   readonly ttlMs?: number;
   readonly maxKnown?: number;
   readonly maxRefused?: number;
@@ -89,7 +95,10 @@ export async function createDomain(options: DomainOptions = {}) {
     clock,
     boundMs: BOUND_MS,
     onReadError: onError,
-    onFactsMissing: () => recorder.recordMissing(),
+    onRestart: () => {
+      verifier.invalidate({ all: true });
+      recorder.recordMissing();
+    },
   });
   const cache = new VerdictCache({
     clock,
@@ -101,6 +110,7 @@ export async function createDomain(options: DomainOptions = {}) {
   });
   const verifier = new Verifier({
     upstream,
+    store: options.store,
     cache,
     revocations,
     feed,
@@ -115,10 +125,12 @@ export async function createDomain(options: DomainOptions = {}) {
     recorder,
     revocations,
     clock,
-    shared: log.shared,
+    log,
     boundMs: BOUND_MS,
   });
   await feed.start();
+  // Reading a log for the first time invalidates what was observed up to that instant.
+  clock.advance(1);
   return { clock, upstream: scripted, log, revocations, recorder, feed, cache, verifier, revoker, errors };
 }
 

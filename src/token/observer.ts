@@ -1,0 +1,95 @@
+import { Flights } from "./flights.ts";
+import { isKnown, type KnownToken, type Observation } from "./observation.ts";
+import type { Clock, Lane, Upstream, VerdictStore } from "./ports.ts";
+import type { Recorder } from "./recorder.ts";
+import type { RevocationFeed } from "./revocation-feed.ts";
+import type { Revocations } from "./revocations.ts";
+import type { TokenDigest, TokenSecret } from "./token.ts";
+import type { VerdictCache } from "./verdict-cache.ts";
+
+export interface ObserverOptions {
+  readonly upstream: Upstream;
+  /** Verdicts shared with other replicas; `undefined` where there are none. */
+  readonly store: VerdictStore | undefined;
+  readonly cache: VerdictCache;
+  readonly revocations: Revocations;
+  readonly feed: RevocationFeed;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+}
+
+/** Where observations come from: what other replicas share, and the upstream. Remembers them, judges nothing. */
+export class Observer {
+  readonly #options: ObserverOptions;
+  readonly #lookUps = new Flights<TokenDigest, KnownToken | undefined>();
+  readonly #questions = new Flights<TokenDigest, Observation>();
+
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+  }
+
+  /** What another replica observed, kept here with the age that it had there. */
+  async lookUp(secret: TokenSecret, digest: TokenDigest, signal: AbortSignal): Promise<KnownToken | undefined> {
+    const { store, cache, clock, revocations } = this.#options;
+    if (store === undefined) return undefined;
+    const { epoch } = revocations.applied;
+    return await this.#lookUps.join(digest, clock.monotonicMs(), Number.NEGATIVE_INFINITY, signal, async () => {
+      const observation = await store.get(secret, epoch);
+      if (observation !== undefined) cache.put(digest, observation);
+      return observation;
+    });
+  }
+
+  /**
+   * Asks the upstream, or joins those who are asking. A question under way is as old as its start, like a cached answer:
+   * it may be joined by who accepts that age and, while the facts are not fresh, only within the staleness bound.
+   */
+  async ask(
+    secret: TokenSecret,
+    digest: TokenDigest,
+    lane: Lane,
+    maxAgeMs: number,
+    signal: AbortSignal,
+  ): Promise<Observation> {
+    const { clock, feed } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const oldestMs = nowMs - Math.min(maxAgeMs, feed.isFresh(nowMs) ? Number.POSITIVE_INFINITY : feed.boundMs);
+    return await this.#questions.join(digest, nowMs, oldestMs, signal, (flightSignal) =>
+      this.#observe(secret, digest, lane, flightSignal),
+    );
+  }
+
+  /** Nobody joins what is under way any more. */
+  detachAll(): void {
+    this.#lookUps.detachAll();
+    this.#questions.detachAll();
+  }
+
+  /** Callers that shared a question which another had asked the upstream. */
+  get joinedCount(): number {
+    return this.#questions.joined;
+  }
+
+  /** Look-ups and questions under way. */
+  get openCount(): number {
+    return this.#questions.size + this.#lookUps.size;
+  }
+
+  async #observe(secret: TokenSecret, digest: TokenDigest, lane: Lane, signal: AbortSignal): Promise<Observation> {
+    const { upstream, cache, store, clock, recorder, revocations } = this.#options;
+    const { epoch } = revocations.applied;
+    const observedAtMonotonicMs = clock.monotonicMs();
+    const observedAtMs = clock.wallMs();
+    const token = await upstream.verifyToken(secret, lane, signal);
+    const observation = { token, observedAtMonotonicMs, observedAtMs, uses: 0 };
+    cache.put(digest, observation);
+    if (token?.revoked && revocations.find(token.id) === undefined) {
+      recorder.recordInBackground(recorder.factOf(token, "observed"));
+    }
+    // Under the epoch in which the question was asked: what an older incarnation of the log knew is not trusted later.
+    if (isKnown(observation) && !observation.token.revoked && !cache.isInvalidated(observation)) {
+      store?.put(secret, epoch, observation);
+    }
+    return observation;
+  }
+}
