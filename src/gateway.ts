@@ -1,9 +1,9 @@
 import { type Readiness, startAdminServer } from "./admin/admin-server.ts";
+import { createCallLog } from "./call-log.ts";
 import type { Config } from "./config/settings.ts";
 import type { Logger } from "./logger.ts";
 import { MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
 import { createMetrics } from "./metrics.ts";
-import type { CallReport } from "./rpc/call-report.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
@@ -108,11 +108,13 @@ async function startServers(
   const dependencies: RpcDependencies = {
     ...domain,
     watch: config.watch,
+    maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
     status: () => takeStatus(parts),
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
   };
+  const logCall = createCallLog(log, domain.clock);
   const admin = await startAdminServer({
     ...config.admin.listen,
     metrics: () => metrics.render(),
@@ -128,7 +130,7 @@ async function startServers(
       maxMessageBytes: config.rpc.maxMessageBytes,
       onCall: (report) => {
         metrics.recordRpc(report);
-        logCall(log, report);
+        logCall(report);
       },
     });
     return { rpc, admin };
@@ -204,12 +206,6 @@ function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
     apiVersion: clerk.apiVersion,
     clock,
   });
-}
-
-function logCall(log: Logger, { error, ...call }: CallReport): void {
-  if (error === undefined) log.debug(call, "call");
-  else if (call.code === "INTERNAL" || call.code === "UNKNOWN") log.error({ ...call, err: error }, "call failed");
-  else log.info({ ...call, err: error }, "call refused");
 }
 
 /** grpc.health.v1 is told of changes by looking often: nothing else needs to know what the state depends on. */

@@ -25,9 +25,22 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
   logger: { rooms: [], packages: ["node:", "pino"] },
   metrics: { rooms: ["status"], packages: ["prom-client"] },
   status: { rooms: ["token", "upstream"], packages: [] },
+  "call-log": { rooms: ["logger", "rpc", "token"], packages: [] },
   "system-clock": { rooms: ["token"], packages: [] },
   gateway: {
-    rooms: ["admin", "config", "logger", "memory", "metrics", "rpc", "status", "system-clock", "token", "upstream"],
+    rooms: [
+      "admin",
+      "call-log",
+      "config",
+      "logger",
+      "memory",
+      "metrics",
+      "rpc",
+      "status",
+      "system-clock",
+      "token",
+      "upstream",
+    ],
     packages: [],
   },
   commands: {

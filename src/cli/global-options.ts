@@ -23,12 +23,7 @@ export interface GatewayTarget {
 /** Options that every command takes, before or after its name. */
 export function addGlobalOptions(program: Command): void {
   program
-    .addOption(
-      new Option(
-        "--gateway <url>",
-        `the gateway to call (env: GATEWAY_URL, default: ${DEFAULT_GATEWAY_URL})`,
-      ).argParser(parseGatewayUrl),
-    )
+    .addOption(new Option("--gateway <url>", `the gateway to call (env: GATEWAY_URL, default: ${DEFAULT_GATEWAY_URL})`))
     .addOption(
       new Option("--timeout <duration>", "how long a call may take; watches have no limit")
         .argParser(parsePositiveDurationMs)
@@ -38,19 +33,19 @@ export function addGlobalOptions(program: Command): void {
     .option("--no-color", "print without colours (env: NO_COLOR; FORCE_COLOR asks for them)");
 }
 
-/** @throws UsageError when GATEWAY_URL is needed and is not a URL */
+/** @throws UsageError when what says which gateway to call is not a URL */
 export function gatewayTarget(io: CliIo, options: GlobalOptions): GatewayTarget {
-  return { url: options.gateway ?? urlFromEnv(io), timeoutMs: options.timeout, signal: io.signal };
+  return { url: urlFrom(io, options), timeoutMs: options.timeout, signal: io.signal };
 }
 
-function urlFromEnv(io: CliIo): string {
-  const fromEnv = io.env.GATEWAY_URL;
-  if (fromEnv === undefined || fromEnv === "") {
-    return DEFAULT_GATEWAY_URL;
-  }
+/** Parsed here and not by commander, whose message would repeat the URL with whatever password is in it. */
+function urlFrom(io: CliIo, { gateway }: GlobalOptions): string {
+  const given = gateway ?? io.env.GATEWAY_URL ?? "";
+  if (given === "" && gateway === undefined) return DEFAULT_GATEWAY_URL;
   try {
-    return parseGatewayUrl(fromEnv);
+    return parseGatewayUrl(given);
   } catch (error) {
-    throw error instanceof InvalidArgumentError ? new UsageError(`GATEWAY_URL: ${error.message}`) : error;
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new UsageError(`${gateway === undefined ? "GATEWAY_URL" : "--gateway"}: ${error.message}`);
   }
 }

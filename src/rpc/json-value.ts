@@ -4,7 +4,7 @@ import { GatewayError } from "../token/errors.ts";
 import type { Json } from "../token/token.ts";
 
 /** How deeply arrays and objects may nest: `{}` is one level. */
-const MAX_DEPTH = 32;
+const MAX_DEPTH = 30;
 
 /** Of the compact JSON text, in UTF-8. */
 const MAX_JSON_BYTES = 64 * 1024;
@@ -15,7 +15,7 @@ const PROTO = "__proto__";
  * What a caller sent in a field of type google.protobuf.Value.
  *
  * @param field its name, for violations
- * @throws GatewayError ARGUMENT_INVALID when it is more than 32 levels deep, larger than 64 KiB, has a key `__proto__`, a
+ * @throws GatewayError ARGUMENT_INVALID when it is more than 30 levels deep, larger than 64 KiB, has a key `__proto__`, a
  *   number that JSON does not know, or a value of no kind
  */
 export function jsonFromValue(value: Value, field: string): Json {
@@ -39,8 +39,9 @@ function fromValue({ kind }: Value, field: string, depth: number): Json {
     case "nullValue":
       return null;
     case "boolValue":
-    case "stringValue":
       return kind.value;
+    case "stringValue":
+      return checkText(kind.value, field);
     case "numberValue":
       return checkNumber(kind.value, field);
     case "listValue":
@@ -54,6 +55,7 @@ function fromValue({ kind }: Value, field: string, depth: number): Json {
 
 function fromJsonValue(value: JsonValue, field: string, depth: number): Json {
   if (typeof value === "number") return checkNumber(value, field);
+  if (typeof value === "string") return checkText(value, field);
   if (typeof value !== "object" || value === null) return value;
   return Array.isArray(value)
     ? fromArray(value, field, depth + 1, fromJsonValue)
@@ -78,13 +80,20 @@ function fromObject<T>(
     throw invalid(field, "has a key named __proto__");
   }
   const object: { [key: string]: Json } = {};
-  for (const [key, member] of Object.entries(members)) object[key] = fromMember(member, field, depth);
+  for (const [key, member] of Object.entries(members)) {
+    object[checkText(key, field)] = fromMember(member, field, depth);
+  }
   return object;
 }
 
 function checkNumber(value: number, field: string): number {
   if (!Number.isFinite(value)) throw invalid(field, "holds a number that JSON does not know: NaN or an infinity");
   return value;
+}
+
+function checkText(text: string, field: string): string {
+  if (!text.isWellFormed()) throw invalid(field, "holds text that is not well-formed Unicode");
+  return text;
 }
 
 function checkDepth(depth: number, field: string): void {
@@ -110,7 +119,7 @@ function kindOf(json: Json): Value["kind"] {
     case "number":
       return { case: "numberValue", value: json };
     case "string":
-      return { case: "stringValue", value: json };
+      return { case: "stringValue", value: json.toWellFormed() };
     case "object":
       return isArray(json) ? listOf(json) : structOf(json);
   }
@@ -128,7 +137,7 @@ function structOf(object: { readonly [key: string]: Json }): Value["kind"] {
   const fields: { [key: string]: Value } = {};
   for (const [key, value] of Object.entries(object)) {
     // Assigning to __proto__ would set the prototype instead.
-    Object.defineProperty(fields, key, {
+    Object.defineProperty(fields, key.toWellFormed(), {
       value: valueFromJson(value),
       enumerable: true,
       configurable: true,

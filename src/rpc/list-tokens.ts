@@ -2,7 +2,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import type { MachineId } from "../token/token.ts";
 import { wireToken } from "./convert.ts";
-import { formatPageToken, parsePageToken } from "./page-token.ts";
+import { formatPageToken, pageTokenInvalid, parsePageToken } from "./page-token.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 
 const DEFAULT_PAGE_SIZE = 10;
@@ -10,7 +10,7 @@ const DEFAULT_PAGE_SIZE = 10;
 export function createListTokens({ upstream }: RpcDependencies): ServiceImpl<typeof TokenService>["listTokens"] {
   return async ({ subject, includeRevoked, includeExpired, pageSize, pageToken }, { signal }) => {
     const question = ["tokens", subject, String(includeRevoked), String(includeExpired)];
-    const offset = pageToken === "" ? 0 : Number(parsePageToken(pageToken, question));
+    const offset = pageToken === "" ? 0 : offsetFrom(parsePageToken(pageToken, question));
     const limit = pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize;
     const page = await upstream.listTokens(
       { subject: subject as MachineId, includeRevoked, includeExpired, limit, offset },
@@ -24,4 +24,9 @@ export function createListTokens({ upstream }: RpcDependencies): ServiceImpl<typ
       totalSize: BigInt(page.totalCount),
     };
   };
+}
+
+function offsetFrom(position: string): number {
+  if (!/^\d{1,9}$/.test(position)) throw pageTokenInvalid();
+  return Number(position);
 }

@@ -15,11 +15,14 @@ export function formatPageToken(position: string, question: readonly string[]): 
 export function parsePageToken(text: string, question: readonly string[]): string {
   const [, position, check] = FORM.exec(text) ?? [];
   if (position === undefined || check !== checkOf(position, question)) {
-    const description =
-      "not a page token of this request: give next_page_token exactly as it was answered, with the same request";
-    throw new GatewayError("PAGE_TOKEN_INVALID", description, { violations: [{ field: "page_token", description }] });
+    throw pageTokenInvalid();
   }
   return position;
+}
+
+export function pageTokenInvalid(): GatewayError {
+  const description = "not a page token of this request: repeat the request with next_page_token exactly as answered";
+  return new GatewayError("PAGE_TOKEN_INVALID", description, { violations: [{ field: "page_token", description }] });
 }
 
 function checkOf(position: string, question: readonly string[]): string {

@@ -15,6 +15,8 @@ export interface RpcDependencies {
   readonly clock: Clock;
   readonly watch: { readonly heartbeatMs: number; readonly maxLag: number };
   readonly watchers: WatcherCounts;
+  /** The largest message either side may send, in bytes. */
+  readonly maxMessageBytes: number;
   readonly status: () => StatusSnapshot;
   readonly freshness: () => FreshnessSnapshot;
   /** Whether the gateway is in any state but its normal one. */

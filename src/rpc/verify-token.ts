@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
   type BatchVerifyTokensRequest,
+  type M2MToken,
   type TokenService,
   type VerifyPolicy,
   type VerifyTokenRequest,
@@ -37,16 +38,18 @@ export function demandsFrom(
   };
 }
 
+/** @param converted the token's wire form, where the caller has it already */
 export function wireVerification(
   { verdict, token, source, observedAtMs }: Verification,
   { isDegraded, revocations }: RpcDependencies,
+  converted?: M2MToken,
 ): VerifyTokenResponse {
   return create(VerifyTokenResponseSchema, {
     verdict: wireVerdict(verdict),
     source: wireSource(source),
     cursor: formatCursor(revocations.applied),
     degraded: isDegraded(),
-    ...(token === undefined ? {} : { token: { ...wireToken(token), ...knownSince(verdict) } }),
+    ...(token === undefined ? {} : { token: { ...(converted ?? wireToken(token)), ...knownSince(verdict) } }),
     ...(observedAtMs === undefined ? {} : { observedTime: wireTime(observedAtMs) }),
   });
 }

@@ -35,11 +35,6 @@ export class Flights<K, T> {
     return this.#wait(key, this.#start(key, nowMs, question), signal);
   }
 
-  /** Nobody joins what is under way any more; those who wait for it still get its answer. */
-  detachAll(): void {
-    this.#flights.clear();
-  }
-
   get size(): number {
     return this.#flights.size;
   }

@@ -59,12 +59,6 @@ export class Observer {
     );
   }
 
-  /** Nobody joins what is under way any more. */
-  detachAll(): void {
-    this.#lookUps.detachAll();
-    this.#questions.detachAll();
-  }
-
   /** Callers that shared a question which another had asked the upstream. */
   get joinedCount(): number {
     return this.#questions.joined;

@@ -2,7 +2,7 @@ import { type Cursor, compareCursors, startOf } from "./cursor.ts";
 import type { Clock, LogEntry, RevocationFact } from "./ports.ts";
 import type { TokenId } from "./token.ts";
 
-export type ResumeResult = "ok" | "too_old" | "epoch_changed";
+export type ResumeResult = "ok" | "ahead" | "too_old" | "epoch_changed";
 
 export interface RevocationsOptions {
   readonly clock: Clock;
@@ -100,9 +100,10 @@ export class Revocations {
     return this.#held.size;
   }
 
-  /** Whether everything after `cursor` is still here. */
+  /** Whether everything after `cursor` is still here; `ahead` when the log has not been applied that far. */
   canResume(cursor: Cursor): ResumeResult {
     if (cursor.epoch !== this.#applied.epoch) return "epoch_changed";
+    if (compareCursors(cursor, this.#applied) > 0) return "ahead";
     const forgotten = this.#forgottenUpTo;
     return forgotten !== undefined && compareCursors(cursor, forgotten) < 0 ? "too_old" : "ok";
   }

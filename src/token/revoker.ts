@@ -67,11 +67,9 @@ export class Revoker {
   async #findId(presented: string, signal: AbortSignal): Promise<TokenId> {
     const secret = parseSecret(presented);
     if (secret === undefined) throw notFound();
-    const id = this.#options.verifier.idOf(secret);
-    if (id !== undefined) return id;
-    const token = await this.#options.upstream.verifyToken(secret, "known", signal);
-    if (token === undefined) throw notFound();
-    return token.id;
+    const id = await this.#options.verifier.idOf(secret, signal);
+    if (id === undefined) throw notFound();
+    return id;
   }
 
   async #revokeById(id: TokenId, { reason, wait }: RevokeRequest): Promise<RevokeResult> {
@@ -111,13 +109,18 @@ export class Revoker {
       const token = await upstream.revokeToken(id, reason, new AbortController().signal);
       return { token, fact: revocations.find(id) ?? recorder.factOf(token, "api", reason ?? token.revocationReason) };
     } catch (error) {
-      verifier.invalidate({ tokenId: id });
+      if (!isUnsent(error)) verifier.invalidate({ tokenId: id });
       const refused = error instanceof GatewayError && REFUSALS.has(error.reason);
       const fact = revocations.find(id);
       if (refused && fact !== undefined) return { token: undefined, fact };
       throw refused && error.reason === "UPSTREAM_NOT_FOUND" ? notFound(error) : error;
     }
   }
+}
+
+/** Whether nothing can have reached the upstream. */
+function isUnsent(error: unknown): boolean {
+  return error instanceof GatewayError && (error.reason === "OVERLOADED" || error.reason === "CREDENTIAL_MISSING");
 }
 
 function notFound(cause?: GatewayError): GatewayError {

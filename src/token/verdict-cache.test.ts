@@ -96,14 +96,14 @@ describe("VerdictCache", () => {
   it("bounds the list of invalidations by forgetting everything when there are too many", () => {
     const { cache, observe, usable, clock } = create();
     cache.put(digest(1), observe(token(1)));
-    for (let n = 1_000; n < 11_000; n += 1) cache.invalidate({ tokenId: tokenId(n) });
+    for (let n = 1_000; n < 101_000; n += 1) cache.invalidate({ tokenId: tokenId(n) });
     expect(usable(1)).toBe(true);
-    cache.invalidate({ tokenId: tokenId(99_999) });
+    cache.invalidate({ tokenId: tokenId(999_999) });
     expect(usable(1)).toBe(false);
-    for (let n = 1_000; n < 10_000; n += 1) cache.invalidate({ tokenId: tokenId(n) });
+    for (let n = 1_000; n < 100_000; n += 1) cache.invalidate({ tokenId: tokenId(n) });
     clock.advance(200_000);
     cache.put(digest(1), observe(token(1)));
-    for (let n = 20_000; n < 29_000; n += 1) cache.invalidate({ tokenId: tokenId(n) });
+    for (let n = 200_000; n < 290_000; n += 1) cache.invalidate({ tokenId: tokenId(n) });
     expect(usable(1)).toBe(true);
   });
 });

@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { isKnown, type KnownToken, type Observation } from "./observation.ts";
 import type { Clock } from "./ports.ts";
-import type { MachineId, TokenDigest, TokenId } from "./token.ts";
+import type { Json, MachineId, TokenDigest, TokenId } from "./token.ts";
 
 export interface VerdictCacheOptions {
   readonly clock: Clock;
@@ -21,7 +21,9 @@ export type InvalidationTarget =
   | { readonly all: true };
 
 /** Beyond this many separate invalidations everything is forgotten instead, so that their list stays bounded. */
-const MAX_INVALIDATIONS = 10_000;
+const MAX_INVALIDATIONS = 100_000;
+/** How often, at most, the list of invalidations is searched for ones that match nothing any more. */
+const FORGET_INTERVAL_MS = 10_000;
 /** Estimated size of an entry without its claims: the token's strings, the key and the containers' overhead. */
 const ENTRY_BYTES = 700;
 
@@ -41,6 +43,7 @@ export class VerdictCache {
   readonly #refused: LRUCache<TokenDigest, Observation>;
   /** Observations older than the instant do not count, by token id and by machine. Checked on use: no scan, no race. */
   readonly #invalidations = new Map<TokenId | MachineId, number>();
+  #forgetAtMs = 0;
   #invalidatedAllAtMs = Number.NEGATIVE_INFINITY;
   evictions = 0;
 
@@ -132,13 +135,22 @@ export class VerdictCache {
 
   /** An invalidation older than two TTLs (and a minute for questions under way) can match no usable observation. */
   #forgetOldInvalidations(nowMs: number): void {
-    if (this.#invalidations.size < MAX_INVALIDATIONS / 2) return;
+    if (this.#invalidations.size < MAX_INVALIDATIONS / 2 || nowMs < this.#forgetAtMs) return;
+    this.#forgetAtMs = nowMs + FORGET_INTERVAL_MS;
     const oldestMs = nowMs - 2 * this.#ttlMs - 60_000;
     for (const [name, atMs] of this.#invalidations) if (atMs < oldestMs) this.#invalidations.delete(name);
   }
 }
 
 function sizeOf({ token }: KnownToken): number {
-  const claims = token.claims === undefined ? 0 : 2 * JSON.stringify(token.claims).length;
-  return ENTRY_BYTES + claims + 60 * token.scopes.length;
+  return ENTRY_BYTES + (token.claims === undefined ? 0 : jsonBytes(token.claims)) + 60 * token.scopes.length;
+}
+
+/** What a JSON value takes on the heap, roughly and rather too much. */
+function jsonBytes(json: Json): number {
+  if (typeof json === "string") return 24 + 2 * json.length;
+  if (typeof json !== "object" || json === null) return 16;
+  let bytes = 64;
+  for (const [name, value] of Object.entries(json)) bytes += 32 + 2 * name.length + jsonBytes(value);
+  return bytes;
 }

@@ -77,19 +77,48 @@ export class Verifier {
   verify(request: VerifyRequest): Verification | Promise<Verification> {
     const { minCursor } = request;
     if (minCursor === undefined || this.#options.feed.hasApplied(minCursor)) return this.#verifyNow(request);
-    const { feed, minCursorTimeoutMs } = this.#options;
-    return feed.waitFor(minCursor, minCursorTimeoutMs, request.signal).then(() => this.#verifyNow(request));
+    return this.reach(minCursor, request.signal).then(() => this.#verifyNow(request));
+  }
+
+  /**
+   * Resolves once the log has been applied up to `cursor`.
+   * @throws GatewayError CURSOR_OF_ANOTHER_LOG, CURSOR_NOT_REACHED, CANCELED
+   */
+  async reach(cursor: Cursor, signal: AbortSignal): Promise<void> {
+    await this.#options.feed.waitFor(cursor, this.#options.minCursorTimeoutMs, signal);
+  }
+
+  /** A verdict that had to wait after it was decided, as the facts have it now. */
+  recheck(verification: Verification): Verification {
+    const { verdict, token, observedAtMs } = verification;
+    if ((verdict !== "valid" && verdict !== "not_granted") || token === undefined) return verification;
+    if (this.#options.revocations.find(token.id) !== undefined) {
+      return { verdict: "revoked", token, source: "fact", observedAtMs };
+    }
+    if (hasExpired(token, this.#options.clock)) return { ...verification, verdict: "expired" };
+    return verification;
   }
 
   /** Forgets verdicts: what was observed up to now decides nothing any more, nor does what is being asked now. */
   invalidate(target: InvalidationTarget): void {
     this.#options.cache.invalidate(target);
-    this.#observer.detachAll();
   }
 
-  /** The id of a token that the upstream knew when last asked, if this process still remembers. */
-  idOf(secret: TokenSecret): TokenId | undefined {
-    return this.#options.cache.known(this.#options.digest(secret))?.token.id;
+  /**
+   * The id of the token that a secret belongs to: from memory if this process has seen it, however long ago, else from
+   * the upstream. `undefined` when the upstream does not accept the secret.
+   */
+  async idOf(secret: TokenSecret, signal: AbortSignal): Promise<TokenId | undefined> {
+    const { cache, clock, digest, feed } = this.#options;
+    const key = digest(secret);
+    const known = cache.known(key);
+    if (known !== undefined) return known.token.id;
+    const nowMs = clock.monotonicMs();
+    const refused = cache.refused(key);
+    if (refused !== undefined && feed.isFresh(nowMs) && cache.isUsable(refused, nowMs, Number.POSITIVE_INFINITY)) {
+      return undefined;
+    }
+    return (await this.#observer.ask(secret, key, "unknown", Number.POSITIVE_INFINITY, signal)).token?.id;
   }
 
   /** Verifications that shared a question which another had asked. */

@@ -2,7 +2,7 @@ import { type Cursor, compareCursors, formatCursor, startOf } from "./cursor.ts"
 import { canceled, GatewayError } from "./errors.ts";
 import type { Clock, LogEntry } from "./ports.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
-import type { Revocations } from "./revocations.ts";
+import type { ResumeResult, Revocations } from "./revocations.ts";
 import type { MachineId } from "./token.ts";
 
 /** `resumeAt` is where to resume after the event; `undefined` inside a snapshot, which cannot be resumed half way. */
@@ -61,11 +61,12 @@ class Watch {
     const { after, revocations, clock, heartbeatMs } = this.#options;
     if (after !== undefined && revocations.canResume(after) === "ok") yield this.#heartbeat(after);
     let position = after;
+    // Another replica may have applied more of the log than this one had when the subscriber came.
+    if (after !== undefined && revocations.canResume(after) === "ahead") await this.#options.feed.refresh();
     for (;;) {
       const state = position === undefined ? "new" : revocations.canResume(position);
       if (position === undefined || state !== "ok") {
-        if (state === "too_old" || state === "epoch_changed")
-          yield { kind: "reset", reason: state, resumeAt: undefined };
+        if (state !== "new") yield resetBecause(state);
         this.#position = undefined;
         position = yield* this.#snapshot();
         continue;
@@ -168,6 +169,11 @@ class Watch {
       if (signal.aborted || drain.aborted) wake();
     });
   }
+}
+
+/** A cursor that lies beyond the log's end is of a log that has lost it. */
+function resetBecause(state: ResumeResult): WatchEvent {
+  return { kind: "reset", reason: state === "too_old" ? "too_old" : "epoch_changed", resumeAt: undefined };
 }
 
 function passes({ fact }: LogEntry, subjects: ReadonlySet<MachineId>): boolean {

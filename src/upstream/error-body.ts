@@ -18,8 +18,10 @@ export interface ErrorBody {
   readonly traceId: string | undefined;
 }
 
-const CODE = /^[a-z0-9_]{1,64}$/;
-const TRACE_ID = /^[0-9A-Za-z-]{1,64}$/;
+/** Words, as Clerk's codes are: nothing that a key or a secret could pass for. */
+const CODE = /^(?!(?:ak|sk|mt)_)[a-z]{2,24}(?:_(?:[a-z]{1,24}|\d{1,4}))*$/;
+/** Clerk's own form, or that of the cf-ray header. */
+const TRACE_ID = /^(?:[0-9a-f]{32}|[0-9a-f]{16}(?:-[A-Z]{3})?)$/;
 const TRACE_HEADERS = ["x-clerk-trace-id", "clerk-trace-id", "cf-ray"];
 const MAX_PROBLEMS = 20;
 

@@ -95,13 +95,23 @@ describe("other errors", () => {
 
   it("take the trace id from the body, else from the headers, if it is of its form", () => {
     const errors = [{ message: "", long_message: "", code: "c" }];
-    const headers = { "cf-ray": "8a1b-FRA", "x-clerk-trace-id": "abc123", "clerk-trace-id": "def" };
+    const headers = {
+      "cf-ray": "8a1b2c3d4e5f6a7b-FRA",
+      "x-clerk-trace-id": "0123456789abcdef0123456789abcdef",
+      "clerk-trace-id": "fedcba9876543210fedcba9876543210",
+    };
     const traceId = (body: unknown, from: HttpAnswer["headers"]) =>
       errorFor(answer(500, body, from)).facts.clerkTraceId;
-    expect(traceId({ errors, clerk_trace_id: "fromBody" }, headers)).toBe("fromBody");
-    expect(traceId({ errors, clerk_trace_id: "not an id" }, headers)).toBe("abc123");
-    expect(traceId("", { "cf-ray": "8a1b-FRA", "clerk-trace-id": ["def", "ghi"] })).toBe("def");
-    expect(traceId("", { "cf-ray": "8a1b-FRA", "clerk-trace-id": "<script>" })).toBe("8a1b-FRA");
+    expect(traceId({ errors, clerk_trace_id: "00112233445566778899aabbccddeeff" }, headers)).toBe(
+      "00112233445566778899aabbccddeeff",
+    );
+    expect(traceId({ errors, clerk_trace_id: "not an id" }, headers)).toBe("0123456789abcdef0123456789abcdef");
+    expect(
+      traceId("", { "cf-ray": "8a1b2c3d4e5f6a7b-FRA", "clerk-trace-id": ["fedcba9876543210fedcba9876543210", "ghi"] }),
+    ).toBe("fedcba9876543210fedcba9876543210");
+    expect(traceId("", { "cf-ray": "8a1b2c3d4e5f6a7b-FRA", "clerk-trace-id": "<script>" })).toBe(
+      "8a1b2c3d4e5f6a7b-FRA",
+    );
     expect(traceId("", { "cf-ray": "x".repeat(65) })).toBeUndefined();
   });
 

@@ -21,7 +21,9 @@ const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 /** The last instant that a Date can hold. */
 const MAX_TIME_MS = 8.64e15;
 /** Deeper claims would overflow the stack of whoever walks them by recursion. The gateway itself creates 32 levels. */
-const MAX_CLAIMS_DEPTH = 64;
+const MAX_CLAIMS_DEPTH = 30;
+/** Longer texts are cut: they go into every list and stream that tells of the token. */
+const MAX_TEXT_CHARS = 500;
 
 /** The format of a token, by its secret's shape: three base64url parts are a JWT. */
 export function formatOfSecret(secret: TokenSecret): TokenFormat {
@@ -157,7 +159,7 @@ function textOrNullOf(value: Json, path: string): string | undefined {
   if (value !== null && typeof value !== "string") {
     throw new WireError(path, "is neither a string nor null");
   }
-  return value ?? undefined;
+  return value === null ? undefined : value.toWellFormed().slice(0, MAX_TEXT_CHARS).toWellFormed();
 }
 
 function timeOrNullOf(value: Json, path: string): number | undefined {

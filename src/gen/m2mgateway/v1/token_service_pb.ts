@@ -137,7 +137,7 @@ export type CreateTokenRequest = Message<"m2mgateway.v1.CreateTokenRequest"> & {
   ttl?: Duration | undefined;
 
   /**
-   * Custom claims: any JSON value of at most 64 KiB, at most 32 levels deep, without a key named `__proto__`.
+   * Custom claims: any JSON value of at most 64 KiB, at most 30 levels deep, without a key named `__proto__`.
    * Absent: none.
    *
    * @generated from field: google.protobuf.Value claims = 3;
@@ -391,8 +391,9 @@ export type VerifyTokenRequest = Message<"m2mgateway.v1.VerifyTokenRequest"> & {
   maxAge?: Duration | undefined;
 
   /**
-   * Answer only after this replica has applied the log up to this cursor (read your own revocation). Not reached by the
-   * deadline: UNAVAILABLE. A cursor of another log: FAILED_PRECONDITION.
+   * Answer only after this replica has applied the log up to this cursor (read your own revocation). Not reached within
+   * the gateway's upstream timeout: UNAVAILABLE, reason CURSOR_NOT_REACHED; a shorter deadline of the caller ends the
+   * call with DEADLINE_EXCEEDED first. A cursor of another log: FAILED_PRECONDITION.
    *
    * @generated from field: string min_cursor = 3;
    */
