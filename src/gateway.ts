@@ -1,8 +1,8 @@
 import { type Readiness, startAdminServer } from "./admin/admin-server.ts";
 import { createCallLog } from "./call-log.ts";
 import type { Config } from "./config/settings.ts";
+import { createDomain, type Domain } from "./domain.ts";
 import type { Logger } from "./logger.ts";
-import { MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
 import { createMetrics } from "./metrics.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
@@ -18,15 +18,7 @@ import {
   takeStatus,
 } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
-import { createDigester } from "./token/digest.ts";
-import type { Clock, RevocationLog } from "./token/ports.ts";
-import { Recorder } from "./token/recorder.ts";
-import { RevocationFeed } from "./token/revocation-feed.ts";
-import { Revocations } from "./token/revocations.ts";
-import { Revoker } from "./token/revoker.ts";
-import { VerdictCache } from "./token/verdict-cache.ts";
-import { Verifier } from "./token/verifier.ts";
-import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
+import type { Clock } from "./token/ports.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -37,7 +29,6 @@ export interface GatewayOptions {
 /** Parts that tests replace. */
 export interface GatewayOverrides {
   readonly clock?: Clock;
-  readonly revocationLog?: RevocationLog;
 }
 
 export interface Gateway {
@@ -52,16 +43,13 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** Slack for clocks and scheduling, on top of what a verdict can live, before a revocation may be forgotten. */
-const FORGET_SLACK_MS = 60_000;
-const APPEND_TIMEOUT_MS = 1_000;
 const HEALTH_INTERVAL_MS = 250;
 
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
 export async function startGateway(options: GatewayOptions, overrides: GatewayOverrides = {}): Promise<Gateway> {
   const { config, version } = options;
-  const domain = createDomain(options, overrides);
-  await domain.feed.start();
+  const domain = createDomain(config, options.log, overrides.clock ?? systemClock);
+  await domain.start();
   const lifetime = { draining: false };
   const parts: StatusParts = {
     ...domain,
@@ -81,10 +69,7 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
     stopHealth();
     setHealth(health, "not_serving");
     await rpc.drain(config.rpc.drainGraceMs);
-    domain.recorder.close();
-    await domain.feed.close();
-    await domain.log.close();
-    await domain.upstream.close();
+    await domain.close();
     await admin.close();
   };
   let closed: Promise<void> | undefined;
@@ -100,7 +85,7 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
 
 async function startServers(
   { config, log, version }: GatewayOptions,
-  domain: ReturnType<typeof createDomain>,
+  domain: Domain,
   parts: StatusParts,
   health: HealthStatuses,
 ) {
@@ -138,74 +123,6 @@ async function startServers(
     await admin.close();
     throw error;
   }
-}
-
-function createDomain({ config, log }: GatewayOptions, overrides: GatewayOverrides) {
-  const clock = overrides.clock ?? systemClock;
-  const revocationLog = overrides.revocationLog ?? new MemoryRevocationLog(() => clock.wallMs());
-  const boundMs = config.revocations.stalenessBoundMs;
-  const minHoldMs = config.cache.verdictTtlMs + config.clerk.timeoutMs + FORGET_SLACK_MS;
-  const upstream = createUpstream(config, clock);
-  const revocations = new Revocations({ clock, minHoldMs });
-  const recorder = new Recorder({
-    log: revocationLog,
-    revocations,
-    clock,
-    origin: config.gateway.replica,
-    retentionMs: config.revocations.retentionMs,
-    minHoldMs,
-    appendTimeoutMs: APPEND_TIMEOUT_MS,
-    onAppendError: (err) =>
-      log.error({ err }, "the revocation log did not take a revocation; it will be offered again"),
-  });
-  const feed = new RevocationFeed({
-    log: revocationLog,
-    revocations,
-    clock,
-    boundMs,
-    onReadError: (err) => log.warn({ err }, "the revocation log cannot be read"),
-    onRestart: () => {
-      verifier.invalidate({ all: true });
-      recorder.recordMissing();
-    },
-  });
-  const cache = new VerdictCache({
-    clock,
-    ttlMs: config.cache.verdictTtlMs,
-    refusalTtlMs: config.cache.refusalTtlMs,
-    maxKnown: config.cache.maxEntries,
-    maxKnownBytes: config.cache.maxBytes,
-    maxRefused: config.cache.refusalMaxEntries,
-  });
-  const verifier = new Verifier({
-    upstream,
-    store: undefined,
-    cache,
-    revocations,
-    feed,
-    recorder,
-    clock,
-    digest: createDigester(upstream.verifyScope),
-    minCursorTimeoutMs: config.clerk.timeoutMs,
-  });
-  const revoker = new Revoker({ upstream, verifier, recorder, revocations, clock, log: revocationLog, boundMs });
-  return { clock, log: revocationLog, upstream, revocations, recorder, feed, cache, verifier, revoker };
-}
-
-function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
-  return new ClerkUpstream({
-    baseUrl: clerk.url,
-    machineSecretKey: clerk.machineSecretKey?.reveal(),
-    secretKey: clerk.secretKey?.reveal(),
-    timeoutMs: clerk.timeoutMs,
-    attemptTimeoutMs: clerk.attemptTimeoutMs,
-    maxAttempts: clerk.maxAttempts,
-    maxConcurrency: clerk.maxConcurrency,
-    maxQueue: clerk.maxQueue,
-    maxRequestsPerSecond: clerk.maxRequestsPerSecond,
-    apiVersion: clerk.apiVersion,
-    clock,
-  });
 }
 
 /** grpc.health.v1 is told of changes by looking often: nothing else needs to know what the state depends on. */

@@ -20,8 +20,15 @@ const STATUS: StatusSnapshot = {
     inFlight: 43,
     queued: 44,
   },
-  revocations: { live: 51, unrecorded: 52, watchers: 53, slowConsumers: 54 },
-  spend: { creations: 1, verifications: 2, savedVerifications: 3, spentUsdMicros: 2500, savedUsdMicros: 1_000_000 },
+  revocations: { live: 51, unrecorded: 52, watchers: 53, slowConsumers: 54, discovered: 3 },
+  spend: {
+    creations: 1,
+    verifications: 2,
+    savedVerifications: 3,
+    spentUsdMicros: 2500,
+    savedUsdMicros: 1_000_000,
+    renewals: 4,
+  },
   verifications: [
     { verdict: "valid", source: "memory", count: 61 },
     { verdict: "revoked", source: "fact", count: 62 },

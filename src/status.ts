@@ -1,8 +1,10 @@
 import { formatCursor } from "./token/cursor.ts";
 import type { Clock } from "./token/ports.ts";
 import type { Recorder } from "./token/recorder.ts";
+import type { Revalidator } from "./token/revalidator.ts";
 import type { RevocationFeed } from "./token/revocation-feed.ts";
 import type { Revocations } from "./token/revocations.ts";
+import type { Sweeper } from "./token/sweeper.ts";
 import type { Verdict, VerdictSource } from "./token/token.ts";
 import type { VerdictCache } from "./token/verdict-cache.ts";
 import type { Verifier } from "./token/verifier.ts";
@@ -68,12 +70,16 @@ export interface RevocationSnapshot {
   readonly unrecorded: number;
   readonly watchers: number;
   readonly slowConsumers: number;
+  /** Revocations made elsewhere that this replica found out about by itself. */
+  readonly discovered: number;
 }
 
 export interface SpendSnapshot {
   readonly creations: number;
   readonly verifications: number;
   readonly savedVerifications: number;
+  /** Verifications made on nobody's behalf. */
+  readonly renewals: number;
   /** Millionths of a US dollar. */
   readonly spentUsdMicros: number;
   readonly savedUsdMicros: number;
@@ -97,6 +103,8 @@ export interface StatusParts {
   readonly recorder: Recorder;
   readonly verifier: Verifier;
   readonly cache: VerdictCache;
+  readonly revalidator: Revalidator;
+  readonly sweeper: Sweeper | undefined;
   readonly upstream: ClerkUpstream;
   readonly watchers: WatcherCounts;
   readonly isDraining: () => boolean;
@@ -113,7 +121,7 @@ const CREATION_USD_MICROS = 1_000;
 const VERIFICATION_USD_MICROS = 10;
 
 export function takeStatus(parts: StatusParts): StatusSnapshot {
-  const { verifier, upstream, cache, revocations, recorder, watchers } = parts;
+  const { verifier, upstream, cache, revocations, recorder, revalidator, sweeper, watchers } = parts;
   const stats = upstream.stats;
   const savedVerifications = verifier.counts.hits + verifier.joinedCount;
   return {
@@ -135,11 +143,13 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
       unrecorded: recorder.pendingCount,
       watchers: watchers.open,
       slowConsumers: watchers.cut,
+      discovered: revalidator.discovered + (sweeper?.discovered ?? 0),
     },
     spend: {
       creations: stats.creations,
       verifications: stats.verifications,
       savedVerifications,
+      renewals: revalidator.renewals,
       spentUsdMicros: stats.creations * CREATION_USD_MICROS + stats.verifications * VERIFICATION_USD_MICROS,
       savedUsdMicros: savedVerifications * VERIFICATION_USD_MICROS,
     },

@@ -146,3 +146,30 @@ function mistakenFor(text: string): string {
   if (text.startsWith("mt_")) return " (it begins like a token, which is not a key)";
   return "";
 }
+
+/** A secret that is not one of the upstream's keys. */
+export function secretText(
+  variable: string,
+  { pattern, accepts }: { readonly pattern: RegExp; readonly accepts: string },
+  description: string,
+) {
+  const error = `is not ${accepts}`;
+  return z
+    .string({ error })
+    .transform((text, context): Secret => {
+      if (pattern.test(text)) return new Secret(text);
+      context.addIssue({ code: "custom", message: error });
+      return z.NEVER;
+    })
+    .optional()
+    .register(settingFacts, { variable, kind: "secret", description, accepts, initial: "not set" });
+}
+
+/** Text that need not be given. */
+export function optionalText(variable: string, accepts: string, description: string) {
+  return z
+    .string({ error: `is not ${accepts}` })
+    .min(1, { error: `is not ${accepts}` })
+    .optional()
+    .register(settingFacts, { variable, kind: "text", description, accepts, initial: "not set" });
+}

@@ -8,8 +8,10 @@ import {
   listen,
   matching,
   onOff,
+  optionalText,
   processName,
   type SettingFacts,
+  secretText,
   settingFacts,
   whole,
 } from "./setting.ts";
@@ -121,6 +123,82 @@ export const configSchema = z.strictObject({
       "GATEWAY_REFUSAL_CACHE_MAX_ENTRIES",
       { min: 1, max: 1_000_000, initial: 10_000, unit: "entries" },
       "How many refusals are kept, apart from the answers, so that made-up tokens cannot push those out.",
+    ),
+  }),
+  redis: z.strictObject({
+    url: secretText(
+      "GATEWAY_REDIS_URL",
+      {
+        pattern: /^(?:rediss?(?:-sentinel|-cluster)?|unix):\/\/\S+$/,
+        accepts: "redis://, rediss://, unix://, redis-sentinel:// or redis-cluster:// and where it is",
+      },
+      "Where the fleet's Redis is: `redis://[user:password@]host[:port][/database]`, `unix:///path`, `redis-sentinel://host[:port],…/master` or `redis-cluster://host[:port],…`; `rediss` in place of `redis` for TLS. Without it the gateway runs alone and remembers in memory.",
+    ),
+    password: secretText(
+      "GATEWAY_REDIS_PASSWORD",
+      { pattern: /^\S{1,512}$/, accepts: "a password without blanks" },
+      "Password of Redis, where the URL does not hold it.",
+    ),
+    sentinelPassword: secretText(
+      "GATEWAY_REDIS_SENTINEL_PASSWORD",
+      { pattern: /^\S{1,512}$/, accepts: "a password without blanks" },
+      "Password of the sentinels, where they have one of their own.",
+    ),
+    prefix: matching(
+      "GATEWAY_REDIS_PREFIX",
+      {
+        pattern: /^[\w.-]{1,32}$/,
+        accepts: "1 to 32 letters, digits, dots, hyphens and underscores",
+        initial: "m2mgw",
+      },
+      "What all keys and the channel in Redis begin with. Gateways with the same one are one fleet.",
+    ),
+    caFile: optionalText(
+      "GATEWAY_REDIS_CA_FILE",
+      "the path of a file",
+      "PEM file of the authorities that Redis's certificate may come from.",
+    ),
+    certFile: optionalText(
+      "GATEWAY_REDIS_CERT_FILE",
+      "the path of a file",
+      "PEM file of the certificate that the gateway shows to Redis.",
+    ),
+    keyFile: optionalText(
+      "GATEWAY_REDIS_KEY_FILE",
+      "the path of a file",
+      "PEM file of the private key of that certificate.",
+    ),
+    servername: optionalText(
+      "GATEWAY_REDIS_SERVERNAME",
+      "a host name",
+      "Name to expect in Redis's certificate, when it is not the host of the URL.",
+    ),
+    verdictBudgetMs: whole(
+      "GATEWAY_REDIS_VERDICT_BUDGET_MS",
+      { min: 1, max: 1_000, initial: 10, unit: MS },
+      "How long a verification waits for a verdict that another replica may have shared, before it asks the upstream.",
+    ),
+    verdictKey: secretText(
+      "GATEWAY_VERDICT_KEY",
+      { pattern: /^\S{16,512}$/, accepts: "16 to 512 characters without blanks" },
+      "Key of the HMAC under which verdicts are shared in Redis; the same for the whole fleet. Not set: derived from the key that verifies.",
+    ),
+  }),
+  outOfBand: z.strictObject({
+    renewPerSecond: whole(
+      "GATEWAY_RENEW_PER_SECOND",
+      { min: 0, max: 10_000, initial: 5, unit: "requests per second" },
+      "How many hot verdicts are renewed before they expire, by all means within `CLERK_MAX_REQUESTS_PER_SECOND`. 0 renews none.",
+    ),
+    renewPerDay: whole(
+      "GATEWAY_RENEW_PER_DAY",
+      { min: 0, max: 1_000_000_000, initial: 100_000, unit: "requests per day" },
+      "How many renewals a day may cost. 100,000 cost $1 at Clerk's list price.",
+    ),
+    sweepIntervalMs: whole(
+      "GATEWAY_SWEEP_INTERVAL_MS",
+      { min: 0, max: 86_400_000, initial: 0, unit: MS },
+      "How often the revoked tokens of every machine seen are listed, to find revocations made elsewhere. Needs `CLERK_SECRET_KEY`. 0 never does.",
     ),
   }),
   revocations: z.strictObject({

@@ -58,6 +58,16 @@ export const PULLED: readonly Pulled[] = [
   gauge("revocations_unrecorded", "Revocations that the log has not recorded yet.", (s) => s.revocations.unrecorded),
   gauge("watchers", "Open streams of revocations.", (s) => s.revocations.watchers),
   counter("slow_consumers_total", "Streams cut because they were read too slowly.", (s) => s.revocations.slowConsumers),
+  counter(
+    "discovered_revocations_total",
+    "Revocations made elsewhere that this replica found out about by itself.",
+    (status) => status.revocations.discovered,
+  ),
+  counter(
+    "renewals_total",
+    "Verifications made on nobody's behalf, to renew hot verdicts.",
+    (status) => status.spend.renewals,
+  ),
   gauge("staleness_seconds", "Time without proof of having read the log.", (s) => s.freshness.stalenessMs / 1000),
   gauge(
     "worst_staleness_seconds",

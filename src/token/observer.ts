@@ -4,6 +4,7 @@ import type { Clock, Lane, Upstream, VerdictStore } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
 import type { Revocations } from "./revocations.ts";
+import type { Sweeper } from "./sweeper.ts";
 import type { TokenDigest, TokenSecret } from "./token.ts";
 import type { VerdictCache } from "./verdict-cache.ts";
 
@@ -15,6 +16,8 @@ export interface ObserverOptions {
   readonly revocations: Revocations;
   readonly feed: RevocationFeed;
   readonly recorder: Recorder;
+  /** Told of the machines whose tokens are seen. */
+  readonly sweeper?: Sweeper | undefined;
   readonly clock: Clock;
 }
 
@@ -77,6 +80,7 @@ export class Observer {
     const token = await upstream.verifyToken(secret, lane, signal);
     const observation = { token, observedAtMonotonicMs, observedAtMs, uses: 0 };
     cache.put(digest, observation);
+    if (token !== undefined) this.#options.sweeper?.seen(token.subject);
     if (token?.revoked && revocations.find(token.id) === undefined) {
       recorder.recordInBackground(recorder.factOf(token, "observed"));
     }

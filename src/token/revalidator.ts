@@ -74,6 +74,11 @@ export class Revalidator {
       .finally(() => this.#confirming.delete(token.id));
   }
 
+  /** Questions asked on nobody's behalf. */
+  get renewals(): number {
+    return this.#options.budget.taken;
+  }
+
   close(): void {
     this.#closed = true;
   }

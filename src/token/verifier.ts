@@ -7,6 +7,7 @@ import type { Recorder } from "./recorder.ts";
 import type { Revalidator } from "./revalidator.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
 import type { Revocations } from "./revocations.ts";
+import type { Sweeper } from "./sweeper.ts";
 import type { Token, TokenDigest, TokenId, TokenSecret, Verdict, VerdictSource } from "./token.ts";
 import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
 import type { InvalidationTarget, VerdictCache } from "./verdict-cache.ts";
@@ -42,6 +43,8 @@ export interface VerifierOptions {
   readonly recorder: Recorder;
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
   readonly revalidator?: Revalidator | undefined;
+  /** Told of the machines whose tokens are seen. */
+  readonly sweeper?: Sweeper | undefined;
   readonly clock: Clock;
   readonly digest: (presented: string) => TokenDigest;
   /** How long a call without a deadline of its own waits for `minCursor`. */

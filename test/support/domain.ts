@@ -3,6 +3,7 @@ import type { Cursor } from "../../src/token/cursor.ts";
 import { createDigester } from "../../src/token/digest.ts";
 import type { LogRead, RevocationFact, RevocationLog, Upstream, VerdictStore } from "../../src/token/ports.ts";
 import { Recorder } from "../../src/token/recorder.ts";
+import type { Revalidator } from "../../src/token/revalidator.ts";
 import { RevocationFeed } from "../../src/token/revocation-feed.ts";
 import { Revocations } from "../../src/token/revocations.ts";
 import { Revoker } from "../../src/token/revoker.ts";
@@ -65,6 +66,7 @@ export interface DomainOptions {
   readonly upstream?: Upstream;
   readonly log?: (clock: FakeClock) => RevocationLog;
   readonly store?: VerdictStore;
+  readonly revalidator?: (parts: { recorder: Recorder; revocations: Revocations }) => Revalidator;
   readonly ttlMs?: number;
   readonly maxKnown?: number;
   readonly maxRefused?: number;
@@ -111,6 +113,7 @@ export async function createDomain(options: DomainOptions = {}) {
   const verifier = new Verifier({
     upstream,
     store: options.store,
+    revalidator: options.revalidator?.({ recorder, revocations }),
     cache,
     revocations,
     feed,

@@ -1,0 +1,156 @@
+import type { Config } from "./config/settings.ts";
+import type { Logger } from "./logger.ts";
+import { MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
+import type { RedisParts } from "./redis/connect-redis.ts";
+import { openRedisTier } from "./redis-tier.ts";
+import { Budget } from "./token/budget.ts";
+import { createDigester } from "./token/digest.ts";
+import type { Clock, RevocationLog } from "./token/ports.ts";
+import { Recorder } from "./token/recorder.ts";
+import { Revalidator } from "./token/revalidator.ts";
+import { RevocationFeed } from "./token/revocation-feed.ts";
+import { Revocations } from "./token/revocations.ts";
+import { Revoker } from "./token/revoker.ts";
+import { Sweeper } from "./token/sweeper.ts";
+import { VerdictCache } from "./token/verdict-cache.ts";
+import { Verifier } from "./token/verifier.ts";
+import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
+
+/** Slack for clocks and scheduling, on top of what a verdict can live, before a revocation may be forgotten. */
+const FORGET_SLACK_MS = 60_000;
+const APPEND_TIMEOUT_MS = 1_000;
+
+export type Domain = ReturnType<typeof createDomain>;
+
+/**
+ * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
+ * @throws ConfigError when the configuration of Redis cannot be used
+ */
+export function createDomain(config: Config, log: Logger, clock: Clock) {
+  const upstream = createUpstream(config, clock);
+  const redis = openRedisTier({ config, log, clock, scope: upstream.verifyScope });
+  const revocationLog = redis?.log ?? new MemoryRevocationLog(() => clock.wallMs());
+  const cache = new VerdictCache({
+    clock,
+    ttlMs: config.cache.verdictTtlMs,
+    refusalTtlMs: config.cache.refusalTtlMs,
+    maxKnown: config.cache.maxEntries,
+    maxKnownBytes: config.cache.maxBytes,
+    maxRefused: config.cache.refusalMaxEntries,
+  });
+  const facts = createFacts(config, log, clock, revocationLog, cache);
+  const finders = createFinders({ config, log, clock, upstream, redis, ...facts });
+  const verifier = new Verifier({
+    upstream,
+    store: redis?.store,
+    cache,
+    ...facts,
+    ...finders,
+    clock,
+    digest: createDigester(upstream.verifyScope),
+    minCursorTimeoutMs: config.clerk.timeoutMs,
+  });
+  const boundMs = config.revocations.stalenessBoundMs;
+  const revoker = new Revoker({ upstream, verifier, ...facts, clock, log: revocationLog, boundMs });
+
+  const start = async () => {
+    await facts.feed.start();
+    finders.sweeper?.start();
+  };
+  const close = async () => {
+    finders.sweeper?.close();
+    finders.revalidator.close();
+    facts.recorder.close();
+    await facts.feed.close();
+    await (redis ?? revocationLog).close();
+    await upstream.close();
+  };
+  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, start, close };
+}
+
+function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, cache: VerdictCache) {
+  const minHoldMs = config.cache.verdictTtlMs + config.clerk.timeoutMs + FORGET_SLACK_MS;
+  const revocations = new Revocations({ clock, minHoldMs });
+  const recorder = new Recorder({
+    log: revocationLog,
+    revocations,
+    clock,
+    origin: config.gateway.replica,
+    retentionMs: config.revocations.retentionMs,
+    minHoldMs,
+    appendTimeoutMs: APPEND_TIMEOUT_MS,
+    onAppendError: (err) =>
+      log.error({ err }, "the revocation log did not take a revocation; it will be offered again"),
+  });
+  const feed = new RevocationFeed({
+    log: revocationLog,
+    revocations,
+    clock,
+    boundMs: config.revocations.stalenessBoundMs,
+    onReadError: everyTenSeconds(clock, (err) => log.warn({ err }, "the revocation log cannot be read")),
+    onRestart: () => {
+      cache.invalidate({ all: true });
+      recorder.recordMissing();
+    },
+  });
+  return { revocations, recorder, feed };
+}
+
+/** What fails three times a second while Redis is away is not worth as many lines. */
+function everyTenSeconds(clock: Clock, report: (error: unknown) => void): (error: unknown) => void {
+  let nextMs = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs < nextMs) return;
+    nextMs = nowMs + 10_000;
+    report(error);
+  };
+}
+
+interface FinderParts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly upstream: ClerkUpstream;
+  readonly redis: RedisParts | undefined;
+  readonly recorder: Recorder;
+  readonly revocations: Revocations;
+}
+
+/** What finds out about revocations that nobody told the gateway of. */
+function createFinders({ config, log, clock, upstream, redis, recorder, revocations }: FinderParts) {
+  const { renewPerSecond, renewPerDay, sweepIntervalMs } = config.outOfBand;
+  const shared = { store: redis?.store, recorder, revocations, clock };
+  const revalidator = new Revalidator({
+    ...shared,
+    budget: new Budget({ clock, perSecond: renewPerSecond, perDay: renewPerDay }),
+    ttlMs: config.cache.verdictTtlMs,
+  });
+  const sweeper =
+    sweepIntervalMs === 0
+      ? undefined
+      : new Sweeper({
+          ...shared,
+          upstream,
+          intervalMs: sweepIntervalMs,
+          retentionMs: config.revocations.retentionMs,
+          onError: (err) => log.warn({ err }, "a machine's revoked tokens cannot be listed"),
+        });
+  return { revalidator, sweeper };
+}
+
+function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
+  return new ClerkUpstream({
+    baseUrl: clerk.url,
+    machineSecretKey: clerk.machineSecretKey?.reveal(),
+    secretKey: clerk.secretKey?.reveal(),
+    timeoutMs: clerk.timeoutMs,
+    attemptTimeoutMs: clerk.attemptTimeoutMs,
+    maxAttempts: clerk.maxAttempts,
+    maxConcurrency: clerk.maxConcurrency,
+    maxQueue: clerk.maxQueue,
+    maxRequestsPerSecond: clerk.maxRequestsPerSecond,
+    apiVersion: clerk.apiVersion,
+    clock,
+  });
+}
