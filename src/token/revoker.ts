@@ -41,6 +41,9 @@ export interface RevokerOptions {
 /** How the upstream may answer when it revoked the token before; which of them, nobody says. */
 const REFUSALS: ReadonlySet<Reason> = new Set(["UPSTREAM_NOT_FOUND", "UPSTREAM_CONFLICT"]);
 
+/** For the log to say who did not confirm, when somebody's lease runs out just at the bound. */
+const FLEET_GRACE_MS = 50;
+
 /**
  * Revokes: the upstream first, because it is the truth, then the log, then the answer.
  *
@@ -89,7 +92,7 @@ export class Revoker {
     const controller = new AbortController();
     let cancelTimer = () => {};
     const bound = new Promise<readonly string[]>((resolve) => {
-      cancelTimer = clock.after(boundMs, () => resolve(["*"]));
+      cancelTimer = clock.after(boundMs + FLEET_GRACE_MS, () => resolve(["*"]));
     });
     try {
       return await Promise.race([log.awaitFleet(cursor, controller.signal).catch(() => bound), bound]);

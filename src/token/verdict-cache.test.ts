@@ -93,6 +93,16 @@ describe("VerdictCache", () => {
     expect(cache.refused(digest(2))).toBeUndefined();
   });
 
+  it("does not let an older observation that others shared decide after everything was invalidated", () => {
+    const { cache, observe, clock } = create();
+    const shared = observe(token(1));
+    clock.advance(5);
+    cache.invalidate({ all: true });
+    expect(cache.isUsable(shared, clock.monotonicMs(), ANY_AGE)).toBe(false);
+    clock.advance(5);
+    expect(cache.isUsable(observe(token(1)), clock.monotonicMs(), ANY_AGE)).toBe(true);
+  });
+
   it("bounds the list of invalidations by forgetting everything when there are too many", () => {
     const { cache, observe, usable, clock } = create();
     cache.put(digest(1), observe(token(1)));

@@ -75,6 +75,8 @@ export class VerdictCache {
     const ttlMs = observation.token === undefined ? this.#refusalTtlMs : this.#ttlMs;
     const ageMs = nowMs - observation.observedAtMonotonicMs;
     if (ageMs >= ttlMs || ageMs > maxAgeMs) return false;
+    // What other replicas share may be older than an invalidation here.
+    if (observation.observedAtMonotonicMs <= this.#invalidatedAllAtMs) return false;
     return this.#invalidations.size === 0 || !this.#isInvalidated(observation);
   }
 
