@@ -106,7 +106,7 @@ function transportsTo(baseUrl: string): Readonly<Record<Protocol, Transport>> {
   };
 }
 
-export function clientsOn(transport: Transport) {
+function clientsOn(transport: Transport) {
   return {
     tokens: createClient(TokenService, transport),
     revocations: createClient(RevocationService, transport),
