@@ -7,7 +7,7 @@ import { failureOf, type Hostile, startHostile } from "../support/hostile-fixtur
 let hostile: Hostile;
 let subject: string;
 beforeAll(async () => {
-  hostile = await startHostile({ env: { CLERK_TIMEOUT_MS: "300", CLERK_ATTEMPT_TIMEOUT_MS: "200" } });
+  hostile = await startHostile({ env: { CLERK_TIMEOUT_MS: "1500", CLERK_ATTEMPT_TIMEOUT_MS: "1000" } });
   subject = hostile.emulator.machine("billing").id;
   for (let index = 0; index < 5; index++) {
     const { id } = await hostile.mint();

@@ -27,7 +27,7 @@ const text = JSON.stringify(GOOD);
 let hostile: Hostile;
 let made = 0;
 beforeAll(async () => {
-  const env = { CLERK_TIMEOUT_MS: "400", CLERK_ATTEMPT_TIMEOUT_MS: "200", CLERK_MAX_ATTEMPTS: "2" };
+  const env = { CLERK_TIMEOUT_MS: "3000", CLERK_ATTEMPT_TIMEOUT_MS: "1500", CLERK_MAX_ATTEMPTS: "2" };
   hostile = await startHostile({ env });
 });
 afterEach(async () => {
@@ -266,7 +266,7 @@ describe("an upstream of one's own", () => {
       const timer = setInterval(() => response.write(" "), 50);
       response.once("close", () => clearInterval(timer));
     });
-    const env = { CLERK_TIMEOUT_MS: "300", CLERK_ATTEMPT_TIMEOUT_MS: "300" };
+    const env = { CLERK_TIMEOUT_MS: "1000", CLERK_ATTEMPT_TIMEOUT_MS: "1000" };
     await using gateway = await startHostile({ upstreamUrl: here.url, env });
     const failure = await failureOf(gateway.clients.tokens.verifyToken({ token: stranger() }));
     expect(failure).toMatchObject({ code: "DeadlineExceeded", reason: "UPSTREAM_TIMEOUT" });
