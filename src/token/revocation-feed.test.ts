@@ -81,6 +81,18 @@ describe("RevocationFeed", () => {
     expect(feed.isFresh(clock.monotonicMs())).toBe(true);
   });
 
+  it("wakes thousands of listeners a few at a time, each once", async () => {
+    const { feed, recorder, clock } = await createDomain();
+    let woken = 0;
+    for (let n = 0; n < 1_000; n += 1) feed.listen(() => (woken += 1));
+    await recorder.record(recorder.factOf(token(1), "api"));
+    await settle();
+    expect(woken).toBeGreaterThan(0);
+    expect(woken).toBeLessThan(1_000);
+    clock.advance(0);
+    expect(woken).toBe(1_000);
+  });
+
   it("is not fresh before the first successful read", async () => {
     const domain = await createDomain({
       log: (clock) => {

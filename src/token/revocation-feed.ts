@@ -18,6 +18,8 @@ export interface RevocationFeedOptions {
   readonly onRestart: () => void;
 }
 
+const WAKE_AT_ONCE = 128;
+
 /**
  * The one reader of the log in a process. It applies entries in order, knows how long ago it had provably read the log to
  * its end, and wakes those who wait for news.
@@ -155,8 +157,11 @@ export class RevocationFeed {
     if (read.restarted || compareCursors(before, revocations.applied) !== 0) this.#wake();
   }
 
-  #wake(): void {
-    for (const listener of [...this.#listeners]) listener();
+  /** A few at a time: with thousands of watchers, answers to calls must not wait until all of them have been served. */
+  #wake(listeners = [...this.#listeners]): void {
+    for (const listener of listeners.slice(0, WAKE_AT_ONCE)) listener();
+    if (listeners.length <= WAKE_AT_ONCE) return;
+    this.#options.clock.after(0, () => this.#wake(listeners.slice(WAKE_AT_ONCE)));
   }
 
   /** Silence proves nothing: a shared log is asked again three times per bound. */
