@@ -24,19 +24,22 @@ export interface ObserverOptions {
 /** Where observations come from: what other replicas share, and the upstream. Remembers them, judges nothing. */
 export class Observer {
   readonly #options: ObserverOptions;
-  readonly #lookUps = new Flights<TokenDigest, KnownToken | undefined>();
-  readonly #questions = new Flights<TokenDigest, Observation>();
+  readonly #lookUps: Flights<TokenDigest, KnownToken | undefined>;
+  readonly #questions: Flights<TokenDigest, Observation>;
 
   constructor(options: ObserverOptions) {
     this.#options = options;
+    const nowMs = () => options.clock.monotonicMs();
+    this.#lookUps = new Flights(nowMs);
+    this.#questions = new Flights(nowMs);
   }
 
   /** What another replica observed, kept here with the age that it had there. */
   async lookUp(secret: TokenSecret, digest: TokenDigest, signal: AbortSignal): Promise<KnownToken | undefined> {
-    const { store, cache, clock, revocations } = this.#options;
+    const { store, cache, revocations } = this.#options;
     if (store === undefined) return undefined;
     const { epoch } = revocations.applied;
-    return await this.#lookUps.join(digest, clock.monotonicMs(), Number.NEGATIVE_INFINITY, signal, async () => {
+    return await this.#lookUps.join(digest, Number.NEGATIVE_INFINITY, signal, async () => {
       const observation = await store.get(secret, epoch);
       if (observation !== undefined) cache.put(digest, observation);
       return observation;
@@ -45,7 +48,8 @@ export class Observer {
 
   /**
    * Asks the upstream, or joins those who are asking. A question under way is as old as its start, like a cached answer:
-   * it may be joined by who accepts that age and, while the facts are not fresh, only within the staleness bound.
+   * it may be joined by who accepts that age, and not at all while the facts are not fresh. The upstream may have decided
+   * it before a revocation of which this replica has not heard, and nobody waits for a replica without contact.
    */
   async ask(
     secret: TokenSecret,
@@ -56,8 +60,8 @@ export class Observer {
   ): Promise<Observation> {
     const { clock, feed } = this.#options;
     const nowMs = clock.monotonicMs();
-    const oldestMs = nowMs - Math.min(maxAgeMs, feed.isFresh(nowMs) ? Number.POSITIVE_INFINITY : feed.boundMs);
-    return await this.#questions.join(digest, nowMs, oldestMs, signal, (flightSignal) =>
+    const oldestMs = feed.isFresh(nowMs) ? nowMs - maxAgeMs : nowMs;
+    return await this.#questions.join(digest, oldestMs, signal, (flightSignal) =>
       this.#observe(secret, digest, lane, flightSignal),
     );
   }

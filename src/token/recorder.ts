@@ -105,7 +105,9 @@ export class Recorder {
     this.#appending.add(controller);
     try {
       const cursor = await log.append(fact, controller.signal);
-      this.#pending.delete(fact.tokenId);
+      // An answer of a log that has started over since does not say that the new one has the fact.
+      const { applied } = this.#options.revocations;
+      if (applied.epoch === "none" || cursor.epoch === applied.epoch) this.#pending.delete(fact.tokenId);
       return cursor;
     } finally {
       cancelTimer();
@@ -125,9 +127,9 @@ export class Recorder {
 
   /** One at a time, and no further than the first failure: the next round goes on from there. */
   async #retry(): Promise<void> {
-    const { clock, revocations } = this.#options;
+    const { revocations } = this.#options;
     for (const fact of [...this.#pending.values()]) {
-      if (fact.rememberUntilMs <= clock.wallMs() || revocations.recordedAt(fact.tokenId) !== undefined) {
+      if (!revocations.holds(fact.tokenId) || revocations.recordedAt(fact.tokenId) !== undefined) {
         this.#pending.delete(fact.tokenId);
         continue;
       }

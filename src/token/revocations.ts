@@ -46,6 +46,12 @@ export class Revocations {
     return this.#held.get(id)?.fact;
   }
 
+  /** Whether the fact about a token must still be remembered. */
+  holds(id: TokenId): boolean {
+    this.#forgetOccasionally();
+    return this.#held.has(id);
+  }
+
   /** Where the log, as far as it was read, holds the fact about a token. */
   recordedAt(id: TokenId): Cursor | undefined {
     return this.#recordedAt.get(id);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { BOUND_MS, createDomain, type Domain, FlakyLog, TTL_MS, verifyRequest } from "../../test/support/domain.ts";
+import { settle } from "../../test/support/fake-clock.ts";
 import { BILLING, REPORTS, secretOf, token } from "../../test/support/tokens.ts";
 import type { Json, MachineId } from "./token.ts";
 import type { Verification } from "./verifier.ts";
@@ -140,16 +141,41 @@ describe("Verifier, while the log cannot be reached", () => {
     expect(await answer).toMatchObject({ verdict: "valid", source: "upstream" });
   });
 
-  it("does not join a question older than the bound", async () => {
+  it("joins no question that was asked before the call, and has two under way at most", async () => {
     const { verifier, clock, upstream } = await cutOff();
     clock.advance(2 * BOUND_MS);
-    void verifier.verify(verifyRequest(SECRET));
-    clock.advance(BOUND_MS);
-    void verifier.verify(verifyRequest(SECRET));
-    expect(upstream.verifyCount).toBe(2);
+    const answers = [verifier.verify(verifyRequest(SECRET))];
+    for (let call = 0; call < 50; call += 1) {
+      clock.advance(1);
+      answers.push(verifier.verify(verifyRequest(SECRET)));
+    }
+    expect(upstream.verifyCount).toBe(1 + 2);
+    for (let question = 0; question < 3; question += 1) {
+      upstream.nextVerify().resolve(token(1));
+      await settle();
+    }
+    expect(upstream.verifyCount).toBe(1 + 3);
+    expect(new Set((await Promise.all(answers)).map(({ source }) => source))).toEqual(new Set(["upstream"]));
+    expect(verifier.flightCount).toBe(0);
+  });
+
+  it("asks nothing for callers who have left before their question's turn came", async () => {
+    const { verifier, clock, upstream } = await cutOff();
+    clock.advance(2 * BOUND_MS);
+    const answers = [1, 2].map(() => {
+      clock.advance(1);
+      return verifier.verify(verifyRequest(SECRET));
+    });
+    const leaver = new AbortController();
     clock.advance(1);
-    void verifier.verify(verifyRequest(SECRET));
-    expect(upstream.verifyCount).toBe(3);
+    const left = verifier.verify(verifyRequest(SECRET, { signal: leaver.signal }));
+    leaver.abort();
+    await expect(left).rejects.toMatchObject({ reason: "CANCELED" });
+    for (let question = 0; question < 2; question += 1) upstream.nextVerify().resolve(token(1));
+    await Promise.all(answers);
+    await settle();
+    expect(upstream.verifyCount).toBe(1 + 2);
+    expect(verifier.flightCount).toBe(0);
   });
 
   it("uses memory again once the log has been read to its end", async () => {

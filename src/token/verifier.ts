@@ -51,9 +51,6 @@ export interface VerifierOptions {
   readonly minCursorTimeoutMs: number;
 }
 
-/** The signal of questions that nobody waits for. */
-const NEVER = new AbortController().signal;
-
 /**
  * The one place that decides a verdict.
  *
@@ -185,8 +182,8 @@ export class Verifier {
   /** What was known under this digest had the form of a secret when it became known. */
   #revalidate(known: KnownToken, secret: TokenSecret, digest: TokenDigest): void {
     this.#options.revalidator?.refresh(known, secret, {
-      lookUp: () => this.#observer.lookUp(secret, digest, NEVER),
-      ask: () => this.#observer.ask(secret, digest, "known", 0, NEVER),
+      lookUp: () => this.#observer.lookUp(secret, digest, never()),
+      ask: () => this.#observer.ask(secret, digest, "known", 0, never()),
     });
   }
 
@@ -213,7 +210,7 @@ export class Verifier {
       // An answer that was invalidated while it was awaited is worth nothing: it is asked for again.
       if (cache.isInvalidated(observation)) continue;
       if (observation.token === undefined && known !== undefined) {
-        this.#options.revalidator?.refused(known.token, () => this.#observer.ask(secret, digest, lane, 0, NEVER));
+        this.#options.revalidator?.refused(known.token, () => this.#observer.ask(secret, digest, lane, 0, never()));
       }
       return this.#judge(observation, known, request.policy);
     }
@@ -254,4 +251,9 @@ function verdictOf(token: Token, policy: Policy | undefined): Verdict {
 
 function hasExpired(token: Token, clock: Clock): boolean {
   return token.expired || (token.expiresAtMs !== undefined && token.expiresAtMs <= clock.wallMs());
+}
+
+/** The signal of a question that nobody waits for. */
+function never(): AbortSignal {
+  return new AbortController().signal;
 }
