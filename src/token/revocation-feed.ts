@@ -34,6 +34,7 @@ export class RevocationFeed {
   #contactAtMs = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
   #readAgain = false;
+  #hasFailed = false;
   #unsubscribe: (() => void) | undefined;
   #cancelPoll: (() => void) | undefined;
 
@@ -41,7 +42,10 @@ export class RevocationFeed {
     this.#options = options;
   }
 
-  /** Subscribes, then reads the log from its beginning: nothing appended in between can be missed. */
+  /**
+   * Subscribes, then reads the log from its beginning: nothing appended in between can be missed. Nothing may be verified
+   * before it resolves; it does so even if the log cannot be read.
+   */
   async start(): Promise<void> {
     this.#unsubscribe = this.#options.log.subscribe((entry) => {
       this.#options.revocations.learn(entry.fact);
@@ -142,6 +146,7 @@ export class RevocationFeed {
         // Once more, so that the fleet learns at once that this replica has applied them.
         if (log.shared && read.entries.length > 0) this.#readAgain = true;
       } catch (error) {
+        this.#hasFailed = true;
         if (!this.#closing.signal.aborted) this.#options.onReadError(error);
       }
     } while (this.#readAgain && !this.#closing.signal.aborted);
@@ -153,7 +158,8 @@ export class RevocationFeed {
     if (read.restarted) revocations.restart(read.head.epoch);
     for (const entry of read.entries) revocations.apply(entry);
     revocations.advance(read.head);
-    if (read.restarted) this.#options.onRestart();
+    // A process whose first read succeeds has observed nothing before it.
+    if (read.restarted && (before.epoch !== "none" || this.#hasFailed)) this.#options.onRestart();
     if (read.restarted || compareCursors(before, revocations.applied) !== 0) this.#wake();
   }
 

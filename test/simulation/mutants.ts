@@ -25,7 +25,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("promotion from the shared tier restamps the age", "observer.ts", [
     [
       "if (observation !== undefined) cache.put(digest, observation);",
-      "if (observation !== undefined) cache.put(digest, { ...observation, observedAtMonotonicMs: clock.monotonicMs() });",
+      "if (observation !== undefined) cache.put(digest, { ...observation, observedAtMonotonicMs: this.#options.clock.monotonicMs() });",
     ],
   ]),
   mutant("a push counts as contact with the log", "revocation-feed.ts", [
