@@ -199,4 +199,48 @@ describe("Sweeper", () => {
     expect(asked).toHaveLength(4);
     expect(errors).toEqual([]);
   });
+
+  it("leaves to another replica what that one has claimed, and goes on after a listing that failed", async () => {
+    const domain = await createDomain();
+    const claimed: string[] = [];
+    const errors: unknown[] = [];
+    const store: VerdictStore = {
+      claim: async (what) => claimed.push(what) > 1,
+      get: async () => undefined,
+      put: () => undefined,
+    };
+    const listTokens = () => Promise.reject(new Error("away"));
+    const sweeper = new Sweeper({
+      upstream: Object.assign(domain.upstream, { listTokens }),
+      store,
+      recorder: domain.recorder,
+      revocations: domain.revocations,
+      clock: domain.clock,
+      intervalMs: 60_000,
+      retentionMs: 3_600_000,
+      onError: (error) => errors.push(error),
+    });
+    sweeper.seen(BILLING);
+    await sweeper.sweep();
+    expect(errors).toHaveLength(0);
+    await sweeper.sweep();
+    expect(errors).toHaveLength(1);
+    sweeper.close();
+    await sweeper.sweep();
+    expect(claimed).toEqual([`sweep ${BILLING}`, `sweep ${BILLING}`]);
+  });
+});
+
+describe("Revalidator, closed", () => {
+  it("begins nothing more", async () => {
+    const domain = await createHot();
+    domain.revalidator.close();
+    domain.clock.advance(HOT_MS);
+    for (let use = 0; use < 5; use += 1) await verify(domain);
+    domain.clock.advance(TTL_MS);
+    await verify(domain, "refused");
+    domain.clock.advance(250);
+    await settle();
+    expect(domain.upstream.verifies).toHaveLength(0);
+  });
 });

@@ -179,6 +179,25 @@ describe("Revoker, over a shared log", () => {
     expect((await answer).propagation).toBe("fleet");
   });
 
+  it("waits out the bound when the log cannot be asked who has applied the fact", async () => {
+    const domain = await createDomain({ log: (clock) => new FlakyLog(clock) });
+    const log = domain.log as FlakyLog;
+    log.awaitFleet = () => Promise.reject(new Error("gone"));
+    const answer = domain.revoker.revoke(revokeRequest({ wait: "fleet" }));
+    domain.upstream.nextRevoke().resolve(token(1, { revoked: true }));
+    await settle();
+    domain.clock.advance(BOUND_MS + 50);
+    expect(await answer).toMatchObject({ propagation: "fleet", unconfirmed: ["*"] });
+  });
+
+  it("names the replicas that did not confirm", async () => {
+    const domain = await createDomain({ log: (clock) => new FlakyLog(clock) });
+    (domain.log as FlakyLog).awaitFleet = async () => ["gateway-2"];
+    const answer = domain.revoker.revoke(revokeRequest({ wait: "fleet" }));
+    domain.upstream.nextRevoke().resolve(token(1, { revoked: true }));
+    expect(await answer).toMatchObject({ propagation: "fleet", unconfirmed: ["gateway-2"] });
+  });
+
   it("answers a WAIT_REPLICA revoke at once and says that others may follow", async () => {
     const domain = await createDomain({ log: (clock) => new FlakyLog(clock) });
     expect((await revokeOnce(domain)).propagation).toBe("replica");

@@ -115,6 +115,34 @@ describe("Verifier", () => {
   });
 });
 
+describe("Verifier, asked again about what it decided", () => {
+  it("takes back a VALID whose token has been revoked or has expired since, and nothing else", async () => {
+    const domain = await createDomain();
+    const valid = await observeValid(domain, { expiresAtMs: domain.clock.wallMs() + 5_000 });
+    expect(domain.verifier.recheck(valid)).toBe(valid);
+    domain.clock.jumpWall(5_000);
+    expect(domain.verifier.recheck(valid)).toMatchObject({ verdict: "expired" });
+    domain.recorder.recordInBackground(domain.recorder.factOf(token(1), "api"));
+    expect(domain.verifier.recheck(valid)).toMatchObject({ verdict: "revoked", source: "fact" });
+    const invalid = await domain.verifier.verify(verifyRequest("no token"));
+    expect(domain.verifier.recheck(invalid)).toBe(invalid);
+  });
+
+  it("counts its verdicts by kind and source", async () => {
+    const domain = await createDomain();
+    await observeValid(domain);
+    await domain.verifier.verify(verifyRequest(SECRET));
+    await domain.verifier.verify(verifyRequest("no token"));
+    const counted = domain.verifier.counts.rows().filter(({ count }) => count > 0);
+    expect(counted).toEqual([
+      { verdict: "valid", source: "memory", count: 1 },
+      { verdict: "valid", source: "upstream", count: 1 },
+      { verdict: "invalid", source: "local", count: 1 },
+    ]);
+    expect(domain.verifier.counts.hits).toBe(1);
+  });
+});
+
 describe("Verifier, while the log cannot be reached", () => {
   async function cutOff() {
     let log: FlakyLog | undefined;
