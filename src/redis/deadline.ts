@@ -2,6 +2,9 @@ import { canceled } from "../token/errors.ts";
 import type { Clock } from "../token/ports.ts";
 import { RedisError } from "./redis-error.ts";
 
+/** Time is up. */
+export class NoAnswer extends RedisError {}
+
 /**
  * Settles as `work` does, unless `timeoutMs` pass or `signal` aborts first. What `work` does afterwards is ignored.
  * @throws RedisError when time is up, GatewayError CANCELED
@@ -11,7 +14,7 @@ export function withDeadline<T>(work: Promise<T>, timeoutMs: number, clock: Cloc
     const abort = () => reject(canceled());
     // A reply that has come in while the process was busy is read in this turn of the event loop, after the timers.
     const cancelTimer = clock.after(timeoutMs, () => {
-      setImmediate(() => reject(new RedisError(`no answer within ${Math.round(timeoutMs)} ms`)));
+      setImmediate(() => reject(new NoAnswer(`no answer within ${Math.round(timeoutMs)} ms`)));
     });
     signal?.addEventListener("abort", abort, { once: true });
     if (signal?.aborted) abort();

@@ -3,7 +3,7 @@ import type { Cursor } from "../token/cursor.ts";
 import { canceled } from "../token/errors.ts";
 import type { LogEntry, LogRead, RevocationFact, RevocationLog } from "../token/ports.ts";
 import { type Client, runScript, waitUntilReady } from "./connection.ts";
-import { pause, withDeadline } from "./deadline.ts";
+import { NoAnswer, pause, withDeadline } from "./deadline.ts";
 import { EventError, formatFactJson, parseFactJson } from "./event-json.ts";
 import type { LogKeys } from "./keys.ts";
 import type { RedisOptions } from "./options.ts";
@@ -22,6 +22,7 @@ const TRIM_SLACK_MS = 600_000;
 const LEASE_KEPT_MS = 600_000;
 /** Replicas that are pushed to confirm within a few milliseconds; the others do at their next poll. */
 const FLEET_INTERVALS_MS = { first: 1, last: 10 };
+const MAX_UNANSWERED = 2;
 /** For rounding: the server counts whole milliseconds. */
 const LEASE_SLACK_MS = 2;
 /** Between a reader's name and the random end that tells processes of one name apart. */
@@ -37,6 +38,7 @@ export class RedisRevocationLog implements RevocationLog {
   readonly #channel: string;
   readonly #reader: string;
   #closed = false;
+  #unansweredInARow = 0;
 
   constructor(options: RedisOptions, client: Client, subscription: Subscription, keys: LogKeys, channel: string) {
     this.#options = options;
@@ -144,11 +146,25 @@ export class RedisRevocationLog implements RevocationLog {
       return await runScript(this.#client, script, keys, [randomBytes(8).toString("hex"), ...values]);
     };
     try {
-      return await withDeadline(work(), commandTimeoutMs, clock, signal);
+      const reply = await withDeadline(work(), commandTimeoutMs, clock, signal);
+      this.#unansweredInARow = 0;
+      return reply;
     } catch (error) {
       if (signal.aborted) throw canceled();
+      if (error instanceof NoAnswer) this.#noteUnanswered();
       throw redisError(what, error);
     }
+  }
+
+  /**
+   * A connection that stays open and gives no answer in time, twice in a row, is replaced. Each command that is written keeps
+   * the socket from timing out, and answers that a reconnection has put out of step with their questions stay so.
+   */
+  #noteUnanswered(): void {
+    this.#unansweredInARow += 1;
+    if (this.#unansweredInARow < MAX_UNANSWERED || this.#client.status !== "ready") return;
+    this.#unansweredInARow = 0;
+    this.#client.disconnect(true);
   }
 }
 
