@@ -1,5 +1,5 @@
 import type { RevocationLog, VerdictStore } from "../token/ports.ts";
-import { openClient } from "./connection.ts";
+import { closeClient, openClient } from "./connection.ts";
 import { logKeys, revocationsChannel, VerdictKeys } from "./keys.ts";
 import { DEFAULT_KEY_PREFIX, type RedisOptions } from "./options.ts";
 import { RedisRevocationLog } from "./revocation-log.ts";
@@ -46,9 +46,7 @@ export function connectRedis(options: RedisOptions): RedisParts {
     store: new RedisVerdictStore(options, storeClient, verdictKeys),
     async close() {
       await log.close();
-      subscription.close();
-      logClient.disconnect();
-      storeClient.disconnect();
+      await Promise.all([subscription.close(), closeClient(logClient), closeClient(storeClient)]);
     },
   };
 }

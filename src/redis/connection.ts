@@ -32,6 +32,26 @@ export function openClient(options: RedisOptions, purpose: Purpose): Client {
   return client;
 }
 
+const HANDSHAKE_MS = 300;
+
+/**
+ * Ends a client for good. Not in the middle of a handshake, if that ends soon: its commands are the client library's own, and
+ * one that is cut off there is rejected where nobody can catch it.
+ */
+export async function closeClient(client: Client): Promise<void> {
+  if (client.status === "connecting" || client.status === "connect") {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, HANDSHAKE_MS);
+      const done = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      for (const event of ["ready", "close", "end"] as const) client.once(event, done);
+    });
+  }
+  client.disconnect();
+}
+
 /**
  * Runs a script by its digest, and by its text where the server has not seen it yet.
  * @throws RedisError

@@ -1,6 +1,6 @@
 import { type Cursor, compareCursors } from "../token/cursor.ts";
 import type { LogEntry, LogRead } from "../token/ports.ts";
-import { type Client, openClient } from "./connection.ts";
+import { type Client, closeClient, openClient } from "./connection.ts";
 import { parseEventJson } from "./event-json.ts";
 import type { RedisOptions } from "./options.ts";
 import { redisError } from "./redis-error.ts";
@@ -52,11 +52,12 @@ export class Subscription {
     });
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#cancelCheck?.();
     this.#listeners.clear();
-    this.#client?.disconnect();
+    const client = this.#client;
     this.#client = undefined;
+    if (client !== undefined) await closeClient(client);
   }
 
   #hasPushed(cursor: Cursor): boolean {
@@ -67,7 +68,7 @@ export class Subscription {
   #renew(): void {
     if (this.#client === undefined) return;
     this.renewals += 1;
-    this.#client.disconnect();
+    void closeClient(this.#client);
     this.open();
   }
 
