@@ -56,14 +56,17 @@ export const MUTANTS: readonly Mutant[] = [
     ["return this.stalenessMs(nowMs) <= this.#options.boundMs;", "return this.stalenessMs(nowMs) < 1e9;"],
   ]),
   mutant("a restart of the log is not announced", "revocation-feed.ts", [
-    ["if (read.restarted) this.#options.onRestart();", ""],
+    ['if (read.restarted && (before.epoch !== "none" || this.#hasFailed)) this.#options.onRestart();', ""],
   ]),
   mutant("a change of epoch is not noticed", "revocation-feed.ts", [
     [
       "if (read.restarted) revocations.restart(read.head.epoch);",
       "if (before.epoch === 'none') revocations.restart(read.head.epoch);",
     ],
-    ["if (read.restarted) this.#options.onRestart();", "if (before.epoch === 'none') this.#options.onRestart();"],
+    [
+      'if (read.restarted && (before.epoch !== "none" || this.#hasFailed)) this.#options.onRestart();',
+      "if (before.epoch === 'none') this.#options.onRestart();",
+    ],
   ]),
   mutant("what other replicas share is used in spite of an invalidation", "verdict-cache.ts", [
     ["if (observation.observedAtMonotonicMs <= this.#invalidatedAllAtMs) return false;", ""],
