@@ -1,4 +1,5 @@
 import type { Token } from "./token.ts";
+import type { Verification } from "./verifier.ts";
 
 /** What the upstream said when asked about a token, and when it was asked. */
 export interface Observation {
@@ -14,6 +15,10 @@ export interface Observation {
 
 export interface KnownToken extends Observation {
   readonly token: Token;
+  /** What it answers from memory when it may decide: made by its first use and shared by all. */
+  valid?: Verification | undefined;
+  /** The edition of the revocation facts that held none about the token. */
+  clearIn?: object | undefined;
 }
 
 export function isKnown(observation: Observation): observation is KnownToken {

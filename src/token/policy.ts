@@ -1,4 +1,4 @@
-import type { Json, MachineId, Token } from "./token.ts";
+import type { Json, MachineId, Token, Verdict } from "./token.ts";
 
 /** What a caller demands of a valid token. Evaluated on every call; a verdict is never cached with it. */
 export interface Policy {
@@ -8,7 +8,12 @@ export interface Policy {
   readonly requiredClaims: ReadonlyMap<string, Json>;
 }
 
-export function grants(policy: Policy, token: Token): boolean {
+/** What a good token comes to under a caller's policy. */
+export function verdictOf(token: Token, policy: Policy | undefined): Verdict {
+  return policy === undefined || grants(policy, token) ? "valid" : "not_granted";
+}
+
+function grants(policy: Policy, token: Token): boolean {
   if (policy.allowedSubjects.size > 0 && !policy.allowedSubjects.has(token.subject)) return false;
   for (const [name, required] of policy.requiredClaims) {
     const claim = memberOf(token.claims, name);

@@ -36,6 +36,7 @@ export class Revocations {
   /** Facts up to here may have been forgotten. */
   #forgottenUpTo: Cursor | undefined;
   #forgetAtMs = 0;
+  #edition: object = {};
 
   constructor(options: RevocationsOptions) {
     this.#clock = options.clock;
@@ -44,6 +45,14 @@ export class Revocations {
 
   find(id: TokenId): RevocationFact | undefined {
     return this.#held.get(id)?.fact;
+  }
+
+  /**
+   * Another object after every fact learned, and of another process never the same: a token about which one edition held
+   * no fact has none as long as the edition is the same.
+   */
+  get edition(): object {
+    return this.#edition;
   }
 
   /** Whether the fact about a token must still be remembered. */
@@ -62,6 +71,7 @@ export class Revocations {
     const held = this.#held.get(fact.tokenId);
     if (held !== undefined && held.fact.rememberUntilMs >= fact.rememberUntilMs) return;
     this.#held.set(fact.tokenId, { fact, heldSinceMs: held?.heldSinceMs ?? this.#clock.monotonicMs() });
+    this.#edition = {};
   }
 
   /** Applies the next entry of the log. True when it told something that the log had not told before. */

@@ -24,8 +24,8 @@ export type InvalidationTarget =
 const MAX_INVALIDATIONS = 100_000;
 /** How often, at most, the list of invalidations is searched for ones that match nothing any more. */
 const FORGET_INTERVAL_MS = 10_000;
-/** Estimated size of an entry without its claims: the token's strings, the key and the containers' overhead. */
-const ENTRY_BYTES = 700;
+/** Estimated size of an entry without its claims: the token's strings, the key, its answer and the containers' overhead. */
+const ENTRY_BYTES = 1_100;
 
 /**
  * The in-process tier (L1): bounded, with tokens that the upstream knew apart from those that it refused, so that a flood
@@ -93,7 +93,16 @@ export class VerdictCache {
     if (this.isInvalidated(observation)) return;
     if (isKnown(observation)) {
       this.#refused.delete(digest);
-      this.#known.set(digest, observation);
+      const { token, observedAtMs: observedAtWallMs } = observation;
+      // A copy, all of one shape: what is kept beside an observation is this process's own, and is read on every hit.
+      this.#known.set(digest, {
+        token,
+        observedAtMonotonicMs: observedAtMs,
+        observedAtMs: observedAtWallMs,
+        uses: 0,
+        valid: undefined,
+        clearIn: undefined,
+      });
     } else {
       this.#known.delete(digest);
       if (this.#refusalTtlMs > 0) this.#refused.set(digest, observation);

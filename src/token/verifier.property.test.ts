@@ -5,6 +5,7 @@ import { settle } from "../../test/support/fake-clock.ts";
 import { secretOf, token, tokenId } from "../../test/support/tokens.ts";
 import { GatewayError } from "./errors.ts";
 import type { Token } from "./token.ts";
+import type { Verification } from "./verifier.ts";
 
 const TOKENS = 3;
 
@@ -14,6 +15,7 @@ const command = fc.oneof(
     weight: 6,
     arbitrary: fc.record({ kind: fc.constant("verify" as const), n: fc.nat(TOKENS - 1), forced: fc.boolean() }),
   },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("recall" as const), n: fc.nat(TOKENS - 1) }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant("answerVerify" as const), pick: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("failVerify" as const), pick: fc.nat(20) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("revoke" as const), n: fc.nat(TOKENS - 1) }) },
@@ -70,6 +72,9 @@ class History {
     switch (next.kind) {
       case "verify":
         this.#verify(next.n, next.forced);
+        break;
+      case "recall":
+        this.#recall(next.n);
         break;
       case "answerVerify":
         take(this.#asked, next.pick, ({ call, knew }) => call.resolve(knew));
@@ -132,15 +137,28 @@ class History {
     const maxAgeMs = forced ? 0 : Number.POSITIVE_INFINITY;
     const request = verifyRequest(secretOf(n), { maxAgeMs, signal: controller.signal });
     const answer = Promise.resolve(this.#domain.verifier.verify(request)).then(
-      ({ verdict, token: about }) => {
-        if (verdict !== "valid") return;
-        expect(revokedBefore, `VALID for token ${n} after its revoke was acknowledged`).toBe(false);
-        expect(about?.id).toBe(tokenId(n));
-        expect(this.#expiresAtMs[n] ?? Number.POSITIVE_INFINITY).toBeGreaterThan(this.#domain.clock.wallMs());
-      },
+      (verification) => this.#check(n, verification, revokedBefore),
       (error: unknown) => expect(error).toBeInstanceOf(GatewayError),
     );
     this.#calls.push(answer);
+  }
+
+  #recall(n: number): void {
+    const { verifier } = this.#domain;
+    const before = verifier.counts.rows();
+    const verification = verifier.recall(secretOf(n));
+    expect(verifier.counts.rows()).toEqual(before);
+    if (verification === undefined) return;
+    this.#check(n, verification, this.#acknowledged.has(n));
+    // The same as who demands nothing is told at this instant.
+    expect(verifier.verify(verifyRequest(secretOf(n)))).toEqual(verification);
+  }
+
+  #check(n: number, { verdict, token: about }: Verification, revokedBefore: boolean): void {
+    if (verdict !== "valid") return;
+    expect(revokedBefore, `VALID for token ${n} after its revoke was acknowledged`).toBe(false);
+    expect(about?.id).toBe(tokenId(n));
+    expect(this.#expiresAtMs[n] ?? Number.POSITIVE_INFINITY).toBeGreaterThan(this.#domain.clock.wallMs());
   }
 
   #revoke(n: number): void {

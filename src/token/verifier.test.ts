@@ -25,6 +25,31 @@ describe("Verifier", () => {
     expect(domain.verifier.verify(verifyRequest(SECRET))).not.toBeInstanceOf(Promise);
   });
 
+  it.each([
+    ["what cannot be a token", "ak_live", "invalid", "local"],
+    ["what is longer than any token", `mt_${"a".repeat(20_000)}`, "invalid", "local"],
+    ["what the upstream refused", secretOf(2), "invalid", "memory"],
+    ["what the upstream knew", SECRET, "valid", "memory"],
+    ["what it has not seen", secretOf(3), undefined, undefined],
+  ])("recalls %s, asking nobody and counting nothing until told", async (_what, presented, verdict, source) => {
+    const domain = await createDomain();
+    const { verifier, upstream } = domain;
+    await observeValid(domain);
+    const refused = verifier.verify(verifyRequest(secretOf(2)));
+    upstream.nextVerify().resolve(undefined);
+    await refused;
+    const asked = upstream.verifyCount;
+    const before = verifier.counts.rows();
+    const recalled = verifier.recall(presented);
+    expect([recalled?.verdict, recalled?.source]).toEqual([verdict, source]);
+    expect(verifier.recall(presented)).toEqual(recalled);
+    expect(upstream.verifyCount).toBe(asked);
+    expect(verifier.counts.rows()).toEqual(before);
+    if (recalled !== undefined) verifier.count(recalled);
+    const sum = (rows: typeof before) => rows.reduce((total, { count }) => total + count, 0);
+    expect(sum(verifier.counts.rows()) - sum(before)).toBe(recalled === undefined ? 0 : 1);
+  });
+
   it("cancels the question upstream when the last waiter leaves, and lets nobody join it then", async () => {
     const { verifier, upstream } = await createDomain();
     const first = new AbortController();

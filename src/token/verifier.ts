@@ -1,7 +1,7 @@
 import type { Cursor } from "./cursor.ts";
 import type { KnownToken, Observation } from "./observation.ts";
 import { Observer } from "./observer.ts";
-import { grants, type Policy } from "./policy.ts";
+import { type Policy, verdictOf } from "./policy.ts";
 import type { Clock, Upstream, VerdictStore } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Revalidator } from "./revalidator.ts";
@@ -31,7 +31,14 @@ export interface Verification {
   readonly source: VerdictSource;
   /** When the upstream was asked for what decided (wall clock, milliseconds); `undefined` when it was not. */
   readonly observedAtMs: number | undefined;
+  /** A place for whoever encodes it, to keep the outcome: many calls share what memory answers. Nobody here reads it. */
+  encoded?: string | undefined;
 }
+
+/** What a caller asks of a verdict that memory gives. */
+type Demands = Pick<VerifyRequest, "maxAgeMs" | "policy">;
+
+const NO_DEMANDS: Demands = { maxAgeMs: Number.POSITIVE_INFINITY, policy: undefined };
 
 export interface VerifierOptions {
   readonly upstream: Upstream;
@@ -61,6 +68,7 @@ export interface VerifierOptions {
 export class Verifier {
   readonly #options: VerifierOptions;
   readonly #observer: Observer;
+  readonly #malformed = verificationOf("invalid", undefined, "local", undefined);
   readonly counts = new VerdictCounts();
   /** The longest staleness at which a cached verdict was used, in milliseconds. */
   worstStalenessMs = 0;
@@ -81,6 +89,23 @@ export class Verifier {
   }
 
   /**
+   * What memory alone decides, for a caller without demands; `undefined` when it cannot. Starts nothing that anybody waits
+   * for. Holds as long as nothing is awaited, and counts only once it is given to `count`.
+   */
+  recall(presented: string): Verification | undefined {
+    if (presented.length > MAX_SECRET_LENGTH) return this.#malformed;
+    const { cache, clock } = this.#options;
+    const digest = this.#options.digest(presented);
+    const verification = this.#recall(presented, digest, cache.known(digest), clock.monotonicMs(), NO_DEMANDS);
+    return verification ?? (parseSecret(presented) === undefined ? this.#malformed : undefined);
+  }
+
+  /** Counts a verdict that `recall` gave and that was answered. */
+  count({ verdict, source }: Verification): void {
+    this.counts.add(verdict, source);
+  }
+
+  /**
    * Resolves once the log has been applied up to `cursor`.
    * @throws GatewayError CURSOR_OF_ANOTHER_LOG, CURSOR_NOT_REACHED, CANCELED
    */
@@ -93,9 +118,11 @@ export class Verifier {
     const { verdict, token, observedAtMs } = verification;
     if ((verdict !== "valid" && verdict !== "not_granted") || token === undefined) return verification;
     if (this.#options.revocations.find(token.id) !== undefined) {
-      return { verdict: "revoked", token, source: "fact", observedAtMs };
+      return verificationOf("revoked", token, "fact", observedAtMs);
     }
-    if (hasExpired(token, this.#options.clock)) return { ...verification, verdict: "expired" };
+    if (hasExpired(token, this.#options.clock)) {
+      return verificationOf("expired", token, verification.source, observedAtMs);
+    }
     return verification;
   }
 
@@ -132,28 +159,38 @@ export class Verifier {
   }
 
   #verifyNow(request: VerifyRequest): Verification | Promise<Verification> {
-    const { presented, maxAgeMs } = request;
-    if (presented.length > MAX_SECRET_LENGTH) return this.#malformed();
-    const { cache, clock, feed } = this.#options;
+    const { presented } = request;
+    if (presented.length > MAX_SECRET_LENGTH) return this.#counted(this.#malformed);
+    const { cache, clock } = this.#options;
     const digest = this.#options.digest(presented);
-    const nowMs = clock.monotonicMs();
-    const fresh = feed.isFresh(nowMs);
-
     const known = cache.known(digest);
-    if (known !== undefined) {
-      const verification = this.#fromKnown(known, "memory", fresh, nowMs, request);
-      if (verification !== undefined) {
-        if (this.#options.revalidator?.isDue(known, nowMs)) this.#revalidate(known, presented as TokenSecret, digest);
-        return verification;
-      }
-    } else {
-      const refused = cache.refused(digest);
-      if (refused !== undefined && fresh && cache.isUsable(refused, nowMs, maxAgeMs)) {
-        return this.#answer("invalid", undefined, "memory", refused.observedAtMs);
-      }
-    }
+    const nowMs = clock.monotonicMs();
+    const verification = this.#recall(presented, digest, known, nowMs, request);
+    if (verification !== undefined) return this.#counted(verification);
     const secret = parseSecret(presented);
-    return secret === undefined ? this.#malformed() : this.#resolve(secret, digest, known, fresh, request);
+    return secret === undefined ? this.#counted(this.#malformed) : this.#resolve(secret, digest, known, nowMs, request);
+  }
+
+  #recall(
+    presented: string,
+    digest: TokenDigest,
+    known: KnownToken | undefined,
+    nowMs: number,
+    demands: Demands,
+  ): Verification | undefined {
+    const { cache, feed, revalidator } = this.#options;
+    if (known !== undefined) {
+      const verification = this.#fromKnown(known, "memory", nowMs, demands);
+      if (verification !== undefined && revalidator?.isDue(known, nowMs)) {
+        this.#revalidate(known, presented as TokenSecret, digest);
+      }
+      return verification;
+    }
+    const refused = cache.refused(digest);
+    if (refused === undefined || !feed.isFresh(nowMs) || !cache.isUsable(refused, nowMs, demands.maxAgeMs)) {
+      return undefined;
+    }
+    return verificationOf("invalid", undefined, "memory", refused.observedAtMs);
   }
 
   /**
@@ -161,22 +198,28 @@ export class Verifier {
    * expiration are final: they decide whatever the age of the observation. VALID needs one that is usable, and a fresh
    * view of the facts.
    */
-  #fromKnown(
-    known: KnownToken,
-    source: "memory" | "redis",
-    fresh: boolean,
-    nowMs: number,
-    request: VerifyRequest,
-  ): Verification | undefined {
-    const { cache, clock, feed, revocations } = this.#options;
+  #fromKnown(known: KnownToken, source: "memory" | "redis", nowMs: number, demands: Demands): Verification | undefined {
+    const { cache, clock, feed } = this.#options;
     const { token, observedAtMs } = known;
-    if (revocations.find(token.id) !== undefined) return this.#answer("revoked", token, "fact", observedAtMs);
-    if (token.revoked) return this.#answer("revoked", token, source, observedAtMs);
-    if (hasExpired(token, clock)) return this.#answer("expired", token, source, observedAtMs);
-    if (!fresh || !cache.isUsable(known, nowMs, request.maxAgeMs)) return undefined;
+    if (this.#isRevoked(known)) return verificationOf("revoked", token, "fact", observedAtMs);
+    if (token.revoked) return verificationOf("revoked", token, source, observedAtMs);
+    if (hasExpired(token, clock)) return verificationOf("expired", token, source, observedAtMs);
+    if (!feed.isFresh(nowMs) || !cache.isUsable(known, nowMs, demands.maxAgeMs)) return undefined;
     const stalenessMs = feed.stalenessMs(nowMs);
     if (stalenessMs > this.worstStalenessMs) this.worstStalenessMs = stalenessMs;
-    return this.#answer(verdictOf(token, request.policy), token, source, observedAtMs);
+    const verdict = verdictOf(token, demands.policy);
+    if (verdict !== "valid" || source !== "memory") return verificationOf(verdict, token, source, observedAtMs);
+    known.valid ??= verificationOf(verdict, token, source, observedAtMs);
+    return known.valid;
+  }
+
+  /** Asks the facts; while they are as they were when they knew nothing of the token, that is still the answer. */
+  #isRevoked(known: KnownToken): boolean {
+    const { revocations } = this.#options;
+    if (known.clearIn === revocations.edition) return false;
+    if (revocations.find(known.token.id) !== undefined) return true;
+    known.clearIn = revocations.edition;
+    return false;
   }
 
   /** What was known under this digest had the form of a secret when it became known. */
@@ -192,16 +235,15 @@ export class Verifier {
     secret: TokenSecret,
     digest: TokenDigest,
     known: KnownToken | undefined,
-    fresh: boolean,
+    askedAtMs: number,
     request: VerifyRequest,
   ): Promise<Verification> {
     const { cache, clock, feed, store } = this.#options;
     const { maxAgeMs, signal } = request;
-    if (fresh && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
+    if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
-      const nowMs = clock.monotonicMs();
-      const verification = shared && this.#fromKnown(shared, "redis", feed.isFresh(nowMs), nowMs, request);
-      if (verification !== undefined) return verification;
+      const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);
+      if (verification !== undefined) return this.#counted(verification);
     }
     const lane = known === undefined ? "unknown" : "known";
     this.counts.misses += 1;
@@ -212,7 +254,7 @@ export class Verifier {
       if (observation.token === undefined && known !== undefined) {
         this.#options.revalidator?.refused(known.token, () => this.#observer.ask(secret, digest, lane, 0, never()));
       }
-      return this.#judge(observation, known, request.policy);
+      return this.#counted(this.#judge(observation, known, request.policy));
     }
   }
 
@@ -222,31 +264,27 @@ export class Verifier {
     const { revocations, clock } = this.#options;
     const subject = token ?? known?.token;
     if (subject !== undefined && revocations.find(subject.id) !== undefined && !token?.revoked) {
-      return this.#answer("revoked", subject, "fact", observedAtMs);
+      return verificationOf("revoked", subject, "fact", observedAtMs);
     }
-    if (token === undefined) return this.#answer("invalid", undefined, "upstream", observedAtMs);
-    if (token.revoked) return this.#answer("revoked", token, "upstream", observedAtMs);
-    if (hasExpired(token, clock)) return this.#answer("expired", token, "upstream", observedAtMs);
-    return this.#answer(verdictOf(token, policy), token, "upstream", observedAtMs);
+    if (token === undefined) return verificationOf("invalid", undefined, "upstream", observedAtMs);
+    if (token.revoked) return verificationOf("revoked", token, "upstream", observedAtMs);
+    if (hasExpired(token, clock)) return verificationOf("expired", token, "upstream", observedAtMs);
+    return verificationOf(verdictOf(token, policy), token, "upstream", observedAtMs);
   }
 
-  #malformed(): Verification {
-    return this.#answer("invalid", undefined, "local", undefined);
-  }
-
-  #answer(
-    verdict: Verdict,
-    token: Token | undefined,
-    source: VerdictSource,
-    observedAtMs: number | undefined,
-  ): Verification {
-    this.counts.add(verdict, source);
-    return { verdict, token, source, observedAtMs };
+  #counted(verification: Verification): Verification {
+    this.count(verification);
+    return verification;
   }
 }
 
-function verdictOf(token: Token, policy: Policy | undefined): Verdict {
-  return policy === undefined || grants(policy, token) ? "valid" : "not_granted";
+function verificationOf(
+  verdict: Verdict,
+  token: Token | undefined,
+  source: VerdictSource,
+  observedAtMs: number | undefined,
+): Verification {
+  return { verdict, token, source, observedAtMs, encoded: undefined };
 }
 
 function hasExpired(token: Token, clock: Clock): boolean {

@@ -31,116 +31,160 @@ export interface WatchOptions {
 }
 
 const BATCH = 256;
+const NO_ENTRIES: readonly LogEntry[] = [];
 
 /**
- * One subscriber's stream. It holds a position in the shared history and nothing else: there is no queue that a slow
- * subscriber could grow. One that stays too far behind is cut all the same, so that it learns of it.
+ * One subscriber's stream. It never ends but by an error.
  *
  * @throws GatewayError SLOW_CONSUMER and DRAINING, both with the cursor to resume from; CANCELED
  */
-export function watchRevocations(options: WatchOptions): AsyncGenerator<WatchEvent, never> {
-  return new Watch(options).events();
+export async function* watchRevocations(options: WatchOptions): AsyncGenerator<WatchEvent, never> {
+  const { signal, drain } = options;
+  const watch = new Watch(options);
+  if (watch.isAhead) await options.feed.refresh();
+  for (;;) {
+    // Between looking for an event and waiting for a change nothing is awaited, so no change can be missed.
+    const event = watch.next();
+    if (event === undefined) await nextChange(options, watch.heartbeatInMs);
+    else yield event;
+    if (signal.aborted) throw canceled();
+    if (drain.aborted) throw watch.draining();
+  }
 }
 
-class Watch {
-  readonly #options: WatchOptions;
-  /** Everything up to here has been sent or filtered out; `undefined` before a snapshot. */
+/**
+ * What one subscriber is to be sent, event by event. It holds a position in the shared history and nothing else: there is
+ * no queue that a slow subscriber could grow. One that stays too far behind is cut all the same, so that it learns of it.
+ */
+export class Watch {
+  readonly #options: Omit<WatchOptions, "signal" | "drain" | "feed">;
+  /** Everything up to here has been sent or filtered out; `undefined` before and during a snapshot. */
   #position: Cursor | undefined;
+  #snapshot: { readonly end: Cursor; position: Cursor; size: number } | undefined;
+  /** Entries to look at, from `#index` on. */
+  #batch = NO_ENTRIES;
+  #index = 0;
+  /** Whether the subscriber has yet to hear that its cursor is good. */
+  #isNew: boolean;
   #lastSentMs: number;
   /** When the subscriber was last seen to keep up. */
   #keptUpAtMs: number;
+  /** Everything there was had been sent when it was last asked for more. */
+  #hadAll = false;
 
-  constructor(options: WatchOptions) {
+  constructor(options: Omit<WatchOptions, "signal" | "drain" | "feed">) {
     this.#options = options;
+    this.#position = options.after;
+    this.#isNew = options.after !== undefined && options.revocations.canResume(options.after) === "ok";
     this.#lastSentMs = options.clock.monotonicMs();
     this.#keptUpAtMs = this.#lastSentMs;
   }
 
-  /** Between looking at the history and waiting for a change nothing is awaited, so no change can be missed. */
-  async *events(): AsyncGenerator<WatchEvent, never> {
-    const { after, revocations, clock, heartbeatMs } = this.#options;
-    if (after !== undefined && revocations.canResume(after) === "ok") yield this.#heartbeat(after);
-    let position = after;
-    // Another replica may have applied more of the log than this one had when the subscriber came.
-    if (after !== undefined && revocations.canResume(after) === "ahead") await this.#options.feed.refresh();
-    for (;;) {
-      const state = position === undefined ? "new" : revocations.canResume(position);
-      if (position === undefined || state !== "ok") {
-        if (state !== "new") yield resetBecause(state);
-        this.#position = undefined;
-        position = yield* this.#snapshot();
-        continue;
-      }
-      this.#position = position;
-      const batch = revocations.after(position, BATCH);
-      yield* this.#deliver(batch, true);
-      position = batch.at(-1)?.cursor ?? position;
-      if (batch.length > 0) continue;
-
-      const silentForMs = clock.monotonicMs() - this.#lastSentMs;
-      if (silentForMs >= heartbeatMs) yield this.#heartbeat(position);
-      else {
-        await this.#nextChange(heartbeatMs - silentForMs);
-        this.#keptUpAtMs = clock.monotonicMs();
-      }
-      this.#endIfOver();
-    }
+  /** Another replica may have applied more of the log than this one when the subscriber came: the log must be read first. */
+  get isAhead(): boolean {
+    return this.#position !== undefined && this.#options.revocations.canResume(this.#position) === "ahead";
   }
 
-  /** Everything recorded by now. Returns where "now" was: what is recorded meanwhile comes after it. */
-  async *#snapshot(): AsyncGenerator<WatchEvent, Cursor> {
-    const { revocations } = this.#options;
-    const end = revocations.applied;
-    let size = 0;
-    let position = startOf(end.epoch);
-    while (revocations.applied.epoch === end.epoch && compareCursors(position, end) < 0) {
-      const batch = revocations.after(position, BATCH).filter((entry) => compareCursors(entry.cursor, end) <= 0);
-      size += yield* this.#deliver(batch, false);
-      position = batch.at(-1)?.cursor ?? end;
-    }
-    if (revocations.applied.epoch === end.epoch) yield this.#sent({ kind: "snapshot_complete", size, resumeAt: end });
-    this.#keptUpAtMs = this.#options.clock.monotonicMs();
-    return end;
+  /** When the subscriber must hear something if nothing happens. */
+  get heartbeatInMs(): number {
+    return Math.max(0, this.#lastSentMs + this.#options.heartbeatMs - this.#options.clock.monotonicMs());
   }
 
-  /** Sends what passes the filter. Returns how many that were. */
-  async *#deliver(batch: readonly LogEntry[], resumable: boolean): AsyncGenerator<WatchEvent, number> {
-    let count = 0;
-    for (const entry of batch) {
-      if (passes(entry, this.#options.subjects)) {
-        count += 1;
-        yield this.#sent({ kind: "revocation", entry, resumeAt: resumable ? entry.cursor : undefined });
-      }
-      if (resumable) {
-        this.#position = entry.cursor;
-        this.#endIfTooSlow(entry.cursor);
-      }
-      this.#endIfOver();
-    }
-    return count;
-  }
-
-  #heartbeat(resumeAt: Cursor): WatchEvent {
-    return this.#sent({ kind: "heartbeat", resumeAt });
-  }
-
-  #sent(event: WatchEvent): WatchEvent {
-    this.#lastSentMs = this.#options.clock.monotonicMs();
+  /**
+   * The next event; `undefined` when there is none until the log tells something new or the heartbeat is due.
+   * @throws GatewayError SLOW_CONSUMER
+   */
+  next(): WatchEvent | undefined {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#hadAll) this.#keptUpAtMs = nowMs;
+    this.#hadAll = false;
+    const event = this.#find(nowMs);
+    if (event === undefined) this.#hadAll = true;
+    else this.#lastSentMs = nowMs;
     return event;
   }
 
-  #endIfOver(): void {
-    const { signal, drain } = this.#options;
-    if (signal.aborted) throw canceled();
-    if (drain.aborted) {
-      throw new GatewayError("DRAINING", "the gateway is shutting down; resume elsewhere", this.#resumeFacts());
+  /** The error that ends the stream when the gateway goes away. */
+  draining(): GatewayError {
+    return new GatewayError("DRAINING", "the gateway is shutting down; resume elsewhere", this.#resumeFacts());
+  }
+
+  #find(nowMs: number): WatchEvent | undefined {
+    if (this.#isNew && this.#position !== undefined) {
+      this.#isNew = false;
+      return { kind: "heartbeat", resumeAt: this.#position };
+    }
+    for (;;) {
+      const event = this.#fromBatch() ?? (this.#snapshot === undefined ? this.#fromHistory(nowMs) : this.#goOn(nowMs));
+      if (event !== "more") return event;
     }
   }
 
-  #endIfTooSlow(position: Cursor): void {
+  /** Takes what comes after the position in hand: `more` when there is something. */
+  #fromHistory(nowMs: number): WatchEvent | "more" | undefined {
+    const { revocations, heartbeatMs } = this.#options;
+    const position = this.#position;
+    const state = position === undefined ? "new" : revocations.canResume(position);
+    if (position === undefined || state !== "ok") {
+      this.#beginSnapshot();
+      return state === "new" ? "more" : resetBecause(state);
+    }
+    this.#batch = revocations.after(position, BATCH);
+    if (this.#batch.length > 0) return "more";
+    return nowMs - this.#lastSentMs >= heartbeatMs ? { kind: "heartbeat", resumeAt: position } : undefined;
+  }
+
+  /** The next entry in hand that passes the filter. */
+  #fromBatch(): WatchEvent | undefined {
+    while (this.#index < this.#batch.length) {
+      const entry = this.#batch[this.#index];
+      this.#index += 1;
+      if (entry === undefined) continue;
+      if (this.#snapshot === undefined) {
+        this.#endIfTooSlow();
+        this.#position = entry.cursor;
+      }
+      if (!passes(entry, this.#options.subjects)) continue;
+      if (this.#snapshot === undefined) return { kind: "revocation", entry, resumeAt: entry.cursor };
+      this.#snapshot.size += 1;
+      return { kind: "revocation", entry, resumeAt: undefined };
+    }
+    this.#batch = NO_ENTRIES;
+    this.#index = 0;
+    return undefined;
+  }
+
+  /** Everything recorded by now comes first; what is recorded meanwhile comes after it. */
+  #beginSnapshot(): void {
+    const end = this.#options.revocations.applied;
+    this.#position = undefined;
+    this.#snapshot = { end, position: startOf(end.epoch), size: 0 };
+  }
+
+  /** Takes the next part of the snapshot in hand; at its end says so, unless the log has started over meanwhile. */
+  #goOn(nowMs: number): WatchEvent | "more" {
+    const { revocations } = this.#options;
+    const snapshot = this.#snapshot;
+    if (snapshot === undefined) return "more";
+    const { end, position, size } = snapshot;
+    const isCurrent = revocations.applied.epoch === end.epoch;
+    if (isCurrent && compareCursors(position, end) < 0) {
+      this.#batch = revocations.after(position, BATCH).filter(({ cursor }) => compareCursors(cursor, end) <= 0);
+      snapshot.position = this.#batch.at(-1)?.cursor ?? end;
+      return "more";
+    }
+    this.#snapshot = undefined;
+    this.#position = end;
+    this.#keptUpAtMs = nowMs;
+    return isCurrent ? { kind: "snapshot_complete", size, resumeAt: end } : "more";
+  }
+
+  /** What has been handed out was taken: the subscriber asks for more. */
+  #endIfTooSlow(): void {
     const { revocations, clock, maxLag, heartbeatMs } = this.#options;
+    if (this.#position === undefined) return;
     const nowMs = clock.monotonicMs();
-    if (revocations.countAfter(position) <= maxLag) this.#keptUpAtMs = nowMs;
+    if (revocations.countAfter(this.#position) <= maxLag) this.#keptUpAtMs = nowMs;
     else if (nowMs - this.#keptUpAtMs > heartbeatMs) {
       const message = "the stream was read too slowly; resume with the cursor of the last message received";
       throw new GatewayError("SLOW_CONSUMER", message, this.#resumeFacts());
@@ -150,25 +194,24 @@ class Watch {
   #resumeFacts(): { cursor?: string } {
     return this.#position === undefined ? {} : { cursor: formatCursor(this.#position) };
   }
+}
 
-  /** Resolves when the log told something new, after `timeoutMs`, or when either signal is aborted. */
-  #nextChange(timeoutMs: number): Promise<void> {
-    const { feed, clock, signal, drain } = this.#options;
-    return new Promise((resolve) => {
-      const wake = () => {
-        stopListening();
-        cancelTimer();
-        signal.removeEventListener("abort", wake);
-        drain.removeEventListener("abort", wake);
-        resolve();
-      };
-      const stopListening = feed.listen(wake);
-      const cancelTimer = clock.after(timeoutMs, wake);
-      signal.addEventListener("abort", wake, { once: true });
-      drain.addEventListener("abort", wake, { once: true });
-      if (signal.aborted || drain.aborted) wake();
-    });
-  }
+/** Resolves when the log told something new, after `timeoutMs`, or when either signal is aborted. */
+function nextChange({ feed, clock, signal, drain }: WatchOptions, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = () => {
+      stopListening();
+      cancelTimer();
+      signal.removeEventListener("abort", wake);
+      drain.removeEventListener("abort", wake);
+      resolve();
+    };
+    const stopListening = feed.listen(wake);
+    const cancelTimer = clock.after(timeoutMs, wake);
+    signal.addEventListener("abort", wake, { once: true });
+    drain.addEventListener("abort", wake, { once: true });
+    if (signal.aborted || drain.aborted) wake();
+  });
 }
 
 /** A cursor that lies beyond the log's end is of a log that has lost it. */

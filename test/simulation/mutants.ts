@@ -18,10 +18,14 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("a hit is not checked against the facts", "verifier.ts", [
     [
-      'if (revocations.find(token.id) !== undefined) return this.#answer("revoked", token, "fact", observedAtMs);',
-      "revocations.find(token.id);",
+      'if (this.#isRevoked(known)) return verificationOf("revoked", token, "fact", observedAtMs);',
+      "this.#isRevoked(known);",
     ],
   ]),
+  mutant("what was clear once counts as clear for ever", "verifier.ts", [
+    ["if (known.clearIn === revocations.edition) return false;", "if (known.clearIn !== undefined) return false;"],
+  ]),
+  mutant("a fact learned leaves the edition of the facts as it is", "revocations.ts", [["this.#edition = {};", ""]]),
   mutant("promotion from the shared tier restamps the age", "observer.ts", [
     [
       "if (observation !== undefined) cache.put(digest, observation);",
@@ -44,7 +48,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   ]),
   mutant("memory decides without a fresh view of the facts", "verifier.ts", [
-    ["if (!fresh || !cache.isUsable(known,", "if (!cache.isUsable(known,"],
+    ["if (!feed.isFresh(nowMs) || !cache.isUsable(known,", "if (!cache.isUsable(known,"],
   ]),
   mutant("the log is not polled", "revocation-feed.ts", [
     [
@@ -106,7 +110,7 @@ export const MUTANTS: readonly Mutant[] = [
     ["if (previous !== undefined && previous.observedAtMonotonicMs > observedAtMs) return;", ""],
   ]),
   mutant("expiration is not checked again on a hit", "verifier.ts", [
-    ['if (hasExpired(token, clock)) return this.#answer("expired", token, source, observedAtMs);', ""],
+    ['if (hasExpired(token, clock)) return verificationOf("expired", token, source, observedAtMs);', ""],
   ]),
   mutant("the TTL is not checked on a hit", "verdict-cache.ts", [
     ["ageMs >= ttlMs || ageMs > maxAgeMs", "ageMs > maxAgeMs"],
@@ -130,7 +134,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   ]),
   mutant("watchers miss what came while they were being served", "watch.ts", [
-    ["position = batch.at(-1)?.cursor ?? position;", "position = batch.length > 0 ? revocations.applied : position;"],
+    ["this.#position = entry.cursor;", "this.#position = this.#options.revocations.applied;"],
   ]),
 ];
 
