@@ -124,6 +124,42 @@ describe("metrics", () => {
     expect(samples.get(`${name}_sum{method="VerifyToken"}`)).toBeCloseTo(3.0302, 6);
   });
 
+  test("count calls that ended alike at once", async () => {
+    const metrics = createMetrics("1", () => STATUS);
+    const call = { service: "s.S", method: "M", code: "OK" };
+    metrics.recordRpc({ ...call, durationMs: 0.1 }, 7);
+    metrics.recordRpc({ ...call, durationMs: 20_000 });
+    metrics.recordRpc({ ...call, service: "t.T", durationMs: 0.4 }, 2);
+    const text = await metrics.render();
+    expect(text).toContain('m2m_gateway_rpc_total{service="s.S",method="M",code="OK"} 8\n');
+    const series = text.split("\n").filter((line) => line.startsWith("m2m_gateway_rpc_duration_seconds"));
+    const counts = [7, 7, ...Array.from({ length: 14 }, () => 9), 10];
+    const bounds = [
+      0.0001,
+      0.00025,
+      0.0005,
+      0.001,
+      0.0025,
+      0.005,
+      0.01,
+      0.025,
+      0.05,
+      0.1,
+      0.25,
+      0.5,
+      1,
+      2.5,
+      5,
+      10,
+      "+Inf",
+    ];
+    expect(series).toEqual([
+      ...bounds.map((le, at) => `m2m_gateway_rpc_duration_seconds_bucket{le="${le}",method="M"} ${counts[at]}`),
+      expect.stringMatching(/^m2m_gateway_rpc_duration_seconds_sum\{method="M"\} 20\.001/),
+      'm2m_gateway_rpc_duration_seconds_count{method="M"} 10',
+    ]);
+  });
+
   test("stay bounded when callers make up methods", async () => {
     const metrics = createMetrics("1", () => STATUS);
     for (let i = 0; i < 1000; i += 1) metrics.recordRpc({ service: "s", method: `m${i}`, code: "ok", durationMs: 1 });
