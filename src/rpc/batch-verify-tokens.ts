@@ -39,12 +39,14 @@ export function createBatchVerifyTokens(
   };
 }
 
-async function decide({ verifier }: RpcDependencies, request: VerifyRequest): Promise<Decision> {
-  try {
-    return { verification: await verifier.verify(request) };
-  } catch (error) {
-    return { error };
-  }
+/** At once when memory can. Never rejects, nor throws: there is no cursor to reach any more. */
+function decide({ verifier }: RpcDependencies, request: VerifyRequest): Decision | Promise<Decision> {
+  const decided = verifier.verify(request);
+  if (!(decided instanceof Promise)) return { verification: decided };
+  return decided.then(
+    (verification) => ({ verification }),
+    (error: unknown) => ({ error }),
+  );
 }
 
 /**

@@ -83,6 +83,7 @@ describe("connectErrorFrom", () => {
     ],
     [Code.Internal, `parse binary: ${SECRET}`, Code.InvalidArgument, "MALFORMED_REQUEST"],
     [Code.Internal, "decompression failed", Code.InvalidArgument, "MALFORMED_REQUEST"],
+    [Code.Internal, "received compressed envelope, but do not know", Code.Internal, "MALFORMED_REQUEST"],
     [Code.Internal, `serialize binary: ${SECRET}`, Code.Internal, "INTERNAL"],
     [Code.ResourceExhausted, "message size 9 is larger than", Code.ResourceExhausted, "MESSAGE_TOO_LARGE"],
     [Code.DeadlineExceeded, "the operation timed out", Code.DeadlineExceeded, "DEADLINE_EXCEEDED"],

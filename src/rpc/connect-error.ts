@@ -57,6 +57,9 @@ const MAX_DESCRIPTION_BYTES = 160;
 const MAX_MESSAGE_BYTES = 384;
 const MAX_METADATA_BYTES = 128;
 
+/** See `connectErrorFrom`. */
+export type PresentError = (thrown: unknown, signal?: AbortSignal) => ConnectError;
+
 /**
  * The one way from whatever was thrown to what a caller may see: code, reason, a safe message, google.rpc details. What
  * was thrown stays as `cause`, for the log.
@@ -121,15 +124,21 @@ function fromFramework(error: ConnectError): ConnectError {
     case Code.InvalidArgument:
       return transportError(error.code, "MALFORMED_REQUEST", malformedText(text), error);
     case Code.Internal:
-      return UNREADABLE.test(text)
-        ? transportError(Code.InvalidArgument, "MALFORMED_REQUEST", malformedText(text), error)
-        : transportError(Code.Internal, "INTERNAL", "internal error", error);
+      if (UNREADABLE.test(text)) {
+        return transportError(Code.InvalidArgument, "MALFORMED_REQUEST", malformedText(text), error);
+      }
+      // The one mistake of a caller's that gRPC wants to be INTERNAL (its compression specification).
+      if (text.startsWith("received compressed envelope")) {
+        const message = "the request has a compressed message but does not name the compression";
+        return transportError(Code.Internal, "MALFORMED_REQUEST", message, error);
+      }
+      return transportError(Code.Internal, "INTERNAL", "internal error", error);
     default:
       return transportError(error.code, "INTERNAL", "the call failed", error);
   }
 }
 
-const UNREADABLE = /^(parse binary|decompression failed|received compressed envelope)/;
+const UNREADABLE = /^(parse binary|decompression failed)/;
 
 function malformedText(text: string): string {
   if (/^protocol error: invalid (grpc|connect) timeout value/.test(text)) {

@@ -10,12 +10,12 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
-import { connectErrorFrom } from "./connect-error.ts";
+import type { PresentError } from "./connect-error.ts";
 import type { Protocol } from "./protocol.ts";
 
 // The framework writes errors of its own straight into the answer, past every interceptor: a request that cannot be
 // parsed, one that is too large, an answer that is too large. So the end of every answer is looked at on its way out: an
-// error without details has not been through connectErrorFrom, and is put through it here.
+// error without our details has not been through `presentError`, and is put through it here.
 
 /** Bytes before the payload of an envelope: flags and length. */
 const ENVELOPE_HEAD_BYTES = 5;
@@ -31,10 +31,10 @@ export interface StatusTap {
 }
 
 /** For answers of the streaming forms: gRPC, gRPC-Web, and Connect streams. Every chunk is one whole envelope. */
-export function createStatusTap(protocol: Protocol): StatusTap {
+export function createStatusTap(protocol: Protocol, presentError: PresentError): StatusTap {
   let seen: ConnectError | undefined;
-  const present = (error: ConnectError | undefined): ConnectError | undefined => {
-    seen = presentable(error);
+  const present: Present = (error) => {
+    seen = presentError(error);
     return seen;
   };
   return {
@@ -44,45 +44,46 @@ export function createStatusTap(protocol: Protocol): StatusTap {
       return bytes;
     },
     finish(trailers) {
-      if (protocol === "grpc" && trailers !== undefined) present(rewriteTrailers(trailers));
+      if (protocol === "grpc" && trailers !== undefined) rewriteTrailers(trailers, present);
       return seen;
     },
   };
 }
 
 /** An error answer to a Connect unary call, made presentable, with the HTTP status and body to send. */
-export function presentUnaryError(bytes: Uint8Array): { error: ConnectError; status: number; body: Uint8Array } {
-  const unreadable = new ConnectError("", Code.Internal);
-  const error = presentable(errorFromJsonBytes(bytes, undefined, unreadable)) ?? unreadable;
+export function presentUnaryError(
+  bytes: Uint8Array,
+  presentError: PresentError,
+): { error: ConnectError; status: number; body: Uint8Array } {
+  const error = presentError(errorFromJsonBytes(bytes, undefined, new ConnectError("", Code.Internal)));
   return { error, status: codeToHttpStatus(error.code), body: errorToJsonBytes(error, undefined) };
 }
 
 export const unaryErrorContentType = contentTypeUnaryJson;
 
-function grpcWebTrailer(bytes: Uint8Array, present: typeof presentable): Uint8Array {
+type Present = (error: ConnectError) => ConnectError;
+
+function grpcWebTrailer(bytes: Uint8Array, present: Present): Uint8Array {
   const trailers = trailerParse(bytes.subarray(ENVELOPE_HEAD_BYTES));
-  if (present(rewriteTrailers(trailers)) === undefined) return bytes;
-  return encodeEnvelope(trailerFlag, trailerSerialize(trailers));
+  return rewriteTrailers(trailers, present) ? encodeEnvelope(trailerFlag, trailerSerialize(trailers)) : bytes;
 }
 
-function connectEnd(bytes: Uint8Array, present: typeof presentable): Uint8Array {
+function connectEnd(bytes: Uint8Array, present: Present): Uint8Array {
   const { metadata, error } = endStream.parse(bytes.subarray(ENVELOPE_HEAD_BYTES));
   if (error === undefined) return bytes;
   const presented = present(error);
-  if (presented === error || presented === undefined) return bytes;
+  if (presented === error) return bytes;
   return encodeEnvelope(endStreamFlag, endStream.serialize({ metadata, error: presented }));
 }
 
-function rewriteTrailers(trailers: Headers): ConnectError | undefined {
+/** @returns whether it changed them */
+function rewriteTrailers(trailers: Headers, present: Present): boolean {
   const found = findTrailerError(trailers);
-  if (found === undefined) return undefined;
+  if (found === undefined) return false;
   const bare = new ConnectError(found.rawMessage, found.code);
   bare.details = found.details;
-  const presented = presentable(bare);
-  if (presented !== undefined && presented !== bare) setTrailerStatus(trailers, presented);
-  return presented;
-}
-
-function presentable(error: ConnectError | undefined): ConnectError | undefined {
-  return error === undefined ? undefined : connectErrorFrom(error);
+  const presented = present(bare);
+  if (presented === bare) return false;
+  setTrailerStatus(trailers, presented);
+  return true;
 }

@@ -1,31 +1,73 @@
 import type { Server as Http1Server } from "node:http";
-import type { Http2Server } from "node:http2";
+import { Server as Http1TlsServer } from "node:https";
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 
 /** What every HTTP/2 client sends first (RFC 9113, 3.4), and no HTTP/1.1 client may. */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /**
- * Makes the HTTP/1.1 server, which owns the port, hand connections that open with the HTTP/2 preface to the HTTP/2 server.
- * The first bytes are looked at as they come and put back whole. A connection that has not shown what it speaks after
- * `timeoutMs` is closed.
+ * Makes the HTTP/1.1 server, which owns the port, hand over the connections that speak HTTP/2: those that say so in their
+ * TLS handshake (ALPN), and of those that say nothing there the ones that open with the HTTP/2 preface. The first bytes
+ * are looked at as they come and put back whole. A connection that has not shown what it speaks after `timeoutMs` is
+ * closed.
  *
  * @returns the connections that have not shown it yet
  */
-export function splitByPreface(http1: Http1Server, http2: Http2Server, timeoutMs: number): ReadonlySet<Socket> {
+export function splitByProtocol(
+  server: Http1Server | Http1TlsServer,
+  acceptHttp2: (socket: Socket) => void,
+  timeoutMs: number,
+): ReadonlySet<Socket> {
   const undecided = new Set<Socket>();
-  const serveHttp1 = http1.listeners("connection");
-  http1.removeAllListeners("connection");
-  http1.on("connection", (socket: Socket) => {
+  const isTls = server instanceof Http1TlsServer;
+  if (isTls) trackHandshakes(server, undecided);
+  const opened = isTls ? "secureConnection" : "connection";
+  const serveHttp1 = server.listeners(opened);
+  server.removeAllListeners(opened);
+  server.on(opened, (socket: Socket) => {
+    // A reset of the connection is not an event worth more than its closing, which follows. Kept for the socket's whole
+    // life: the servers do not listen from the first moment to the last, and an error nobody listens to ends the process.
+    socket.on("error", () => socket.destroy());
+    const decide = (isHttp2: boolean) => {
+      undecided.delete(socket);
+      if (isHttp2) acceptHttp2(socket);
+      else for (const listener of serveHttp1) listener.call(server, socket);
+    };
+    const announced = socket instanceof TLSSocket && socket.alpnProtocol;
+    if (announced) {
+      decide(announced === "h2");
+      return;
+    }
     undecided.add(socket);
     socket.once("close", () => undecided.delete(socket));
-    peek(socket, timeoutMs, (isHttp2) => {
-      undecided.delete(socket);
-      if (isHttp2) http2.emit("connection", socket);
-      else for (const listener of serveHttp1) listener.call(http1, socket);
-    });
+    peek(socket, timeoutMs, decide);
   });
   return undecided;
+}
+
+/** A connection is undecided from its opening. Its TLS socket is another object, which has the same peer. */
+function trackHandshakes(server: Http1TlsServer, undecided: Set<Socket>): void {
+  const byPeer = new Map<string, Socket>();
+  server.on("connection", (socket: Socket) => {
+    const peer = peerOf(socket);
+    // Of a Unix socket's peers nothing is known; their handshakes have but their time limit.
+    if (peer === undefined) return;
+    byPeer.set(peer, socket);
+    undecided.add(socket);
+    socket.once("close", () => {
+      byPeer.delete(peer);
+      undecided.delete(socket);
+    });
+  });
+  server.on("secureConnection", (secured: Socket) => {
+    const socket = byPeer.get(peerOf(secured) ?? "");
+    if (socket !== undefined) undecided.delete(socket);
+  });
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string | undefined {
+  return remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`;
 }
 
 function peek(socket: Socket, timeoutMs: number, decide: (isHttp2: boolean) => void): void {
@@ -53,7 +95,4 @@ function peek(socket: Socket, timeoutMs: number, decide: (isHttp2: boolean) => v
   // Sockets stay open for writing after the peer's FIN; one that ends here has asked nothing.
   socket.once("end", giveUp);
   socket.once("close", finish);
-  // A reset of the connection is not an event worth more than its closing, which follows. Kept for the socket's whole
-  // life: the servers do not listen from the first moment to the last, and an error nobody listens to ends the process.
-  socket.on("error", () => socket.destroy());
 }

@@ -1,10 +1,9 @@
-import { constants, Http2ServerRequest } from "node:http2";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { canceled, GatewayError } from "../token/errors.ts";
 import { type CallContext, contextValuesOf } from "./call-context.ts";
 import { CallReporter, type OnCall } from "./call-report.ts";
-import { connectErrorFrom } from "./connect-error.ts";
-import { headersOf, type NodeRequest, type NodeResponse, pathOf } from "./node-message.ts";
+import { connectErrorFrom, type PresentError } from "./connect-error.ts";
+import { type Exchange, pathOf } from "./exchange.ts";
 import { protocolOf } from "./protocol.ts";
 import { readBody } from "./request-body.ts";
 import { writeResponse } from "./response-writer.ts";
@@ -14,19 +13,20 @@ import { answerUnknown } from "./unknown-rpc.ts";
 export interface RequestListenerOptions {
   readonly handlers: readonly UniversalHandler[];
   readonly onCall: OnCall;
+  readonly presentError: PresentError;
   /** How long the body of a call with a single request message may take to arrive, in milliseconds. */
   readonly bodyTimeoutMs: number;
 }
 
 export interface RequestListener {
-  handle(request: NodeRequest, response: NodeResponse): void;
+  handle(exchange: Exchange): void;
   /** Tells every open stream, and every stream to come, that the server drains. */
   drain(): void;
 }
 
 /**
- * Serves the RPC framework's handlers to node's HTTP/1.1 and HTTP/2 servers. In place of the framework's own adapter,
- * because that one throws out of the server's event when the Host header is not a URL's, destroys a connection whose
+ * Serves the RPC framework's handlers, whatever carries the calls. In place of the framework's own adapter to Node's
+ * servers, because that one throws out of the server's event when the Host header is not a URL's, destroys a connection whose
  * request is too large before the answer is on it, logs to the console, and does not say when a call ends.
  */
 export function createRequestListener(options: RequestListenerOptions): RequestListener {
@@ -36,20 +36,20 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
   let draining = false;
 
   return {
-    handle(request, response) {
-      const handler = handlers.get(pathOf(request));
+    handle(exchange) {
+      const handler = handlers.get(pathOf(exchange));
       if (handler === undefined) {
-        answerUnknown(request, response, options.onCall);
+        answerUnknown(exchange, options);
         return;
       }
       if (handler.method.methodKind === "unary") {
-        void serve(handler, request, response, options, never);
+        void serve(handler, exchange, options, never);
         return;
       }
       const drain = new AbortController();
       if (draining) drain.abort(drainingError());
       streams.add(drain);
-      void serve(handler, request, response, options, drain.signal).finally(() => streams.delete(drain));
+      void serve(handler, exchange, options, drain.signal).finally(() => streams.delete(drain));
     },
     drain() {
       draining = true;
@@ -65,77 +65,56 @@ function drainingError(): GatewayError {
 /** Never rejects. */
 async function serve(
   handler: UniversalHandler,
-  request: NodeRequest,
-  response: NodeResponse,
+  exchange: Exchange,
   options: RequestListenerOptions,
   drain: AbortSignal,
 ): Promise<void> {
-  const protocol = protocolOf(request.headers["content-type"]);
+  const protocol = protocolOf(exchange.header("content-type"));
   const { service, method } = handler;
   const reporter = new CallReporter(options.onCall, { service: service.typeName, method: method.name, protocol });
   const context: CallContext = { drain, thrown: undefined };
   const caller = new AbortController();
   let answered = false;
-  response.once("close", () => {
+  exchange.onClose(() => {
     if (answered) return;
     reporter.end(connectErrorFrom(canceled()), undefined);
     caller.abort(canceled());
   });
   try {
-    const answer = await handler(universalRequest(request, caller.signal, options, handler, context));
-    const error = await writeResponse(response, answer, protocol);
+    const answer = await handler(universalRequest(exchange, caller.signal, options, handler, context));
+    const error = await writeResponse(exchange, answer, protocol, options.presentError);
     answered = true;
     reporter.end(error, context.thrown);
-    discardRest(request, handler, options);
+    exchange.discardRest(options.bodyTimeoutMs, !takesOne(handler));
   } catch (error) {
     answered = true;
     reporter.end(connectErrorFrom(error), error);
-    response.destroy();
+    exchange.destroy();
   }
 }
 
 function universalRequest(
-  request: NodeRequest,
+  exchange: Exchange,
   signal: AbortSignal,
   options: RequestListenerOptions,
   handler: UniversalHandler,
   context: CallContext,
 ): UniversalServerRequest {
-  const header = headersOf(request);
-  const timeoutMs = takeTimeoutMs(protocolOf(request.headers["content-type"]), header);
+  const header = exchange.headers();
+  const timeoutMs = takeTimeoutMs(protocolOf(exchange.header("content-type")), header);
   const bodyTimeoutMs = takesOne(handler)
     ? Math.min(timeoutMs ?? options.bodyTimeoutMs, options.bodyTimeoutMs)
     : timeoutMs;
   return {
-    httpVersion: request.httpVersion,
-    method: request.method ?? "",
+    httpVersion: exchange.httpVersion,
+    method: exchange.method,
     // Only the path and the query are of use; the authority is the caller's to choose and need not be well-formed.
-    url: new URL(request.url ?? "", "http://gateway").toString(),
+    url: new URL(exchange.target, "http://gateway").toString(),
     header,
-    body: readBody(request, bodyTimeoutMs),
+    body: readBody(exchange, bodyTimeoutMs),
     signal,
     contextValues: contextValuesOf(context),
   };
-}
-
-/**
- * A caller may still be sending when it has its answer. Of a message too large the rest is read and dropped, because a
- * client whose request is cut off may well drop the answer with it; the time a body may take bounds that. A stream of
- * requests may have no end: over HTTP/2 it is told to stop (RFC 9113, 8.1), once the trailers are on their way.
- */
-function discardRest(request: NodeRequest, handler: UniversalHandler, { bodyTimeoutMs }: RequestListenerOptions): void {
-  if (request.complete) return;
-  const cut = () => {
-    if (request instanceof Http2ServerRequest) request.stream.close(constants.NGHTTP2_NO_ERROR);
-    else request.socket.destroy();
-  };
-  request.resume();
-  if (request instanceof Http2ServerRequest && !takesOne(handler)) {
-    request.stream.once("wantTrailers", () => setImmediate(cut));
-  }
-  const timer = setTimeout(cut, bodyTimeoutMs);
-  request.once("close", () => clearTimeout(timer));
-  request.once("end", () => clearTimeout(timer));
 }
 
 function takesOne({ method }: UniversalHandler): boolean {

@@ -1,49 +1,49 @@
-import { Http2ServerResponse } from "node:http2";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { canceled } from "../token/errors.ts";
-import { connectErrorFrom, transportError } from "./connect-error.ts";
+import { connectErrorFrom, type PresentError, transportError } from "./connect-error.ts";
+import { type Exchange, plainHeaders } from "./exchange.ts";
 import { createStatusTap, presentUnaryError, unaryErrorContentType } from "./final-status.ts";
-import { type NodeResponse, nodeHeadersOf } from "./node-message.ts";
 import type { Protocol } from "./protocol.ts";
 
 /** Writes an answer as fast as the caller reads it. Resolves with how the call ended. */
 export async function writeResponse(
-  response: NodeResponse,
+  exchange: Exchange,
   answer: UniversalServerResponse,
   protocol: Protocol,
+  presentError: PresentError,
 ): Promise<ConnectError | undefined> {
-  if (answer.body === undefined) return refuse(response, answer);
+  if (answer.body === undefined) return refuse(exchange, answer);
   const contentType = answer.header?.get("content-type");
   if (answer.status !== 200 && contentType === unaryErrorContentType) {
-    return await writeUnaryError(response, answer, answer.body);
+    return await writeUnaryError(exchange, answer, answer.body, presentError);
   }
   const enveloped = protocol !== "connect" || contentType?.startsWith("application/connect") === true;
-  const tap = enveloped ? createStatusTap(protocol) : undefined;
-  response.writeHead(answer.status, nodeHeadersOf(answer.header));
+  const tap = enveloped ? createStatusTap(protocol, presentError) : undefined;
+  exchange.writeHead(answer.status, plainHeaders(answer.header));
   const chunks = answer.body[Symbol.asyncIterator]();
   for (;;) {
     const result = await chunks.next();
     if (result.done === true) break;
-    if (isClosed(response) || !(await write(response, tap?.chunk(result.value) ?? result.value))) {
+    if (exchange.isClosed || !(await exchange.write(tap?.chunk(result.value) ?? result.value))) {
       // Lets the pipeline behind the chunks, and the handler behind that, run their cleanup.
       await chunks.return?.();
       return connectErrorFrom(canceled());
     }
   }
   const error = tap?.finish(answer.trailer);
-  if (answer.trailer !== undefined) response.addTrailers(nodeHeadersOf(answer.trailer));
-  response.end();
+  if (answer.trailer === undefined) exchange.end();
+  else exchange.end(plainHeaders(answer.trailer));
   return error;
 }
 
 /** Answers of the framework without a body: wrong content type, wrong HTTP method, bidi streams over HTTP/1.1. */
-function refuse(response: NodeResponse, answer: UniversalServerResponse): ConnectError {
-  const headers = nodeHeadersOf(answer.header);
+function refuse(exchange: Exchange, answer: UniversalServerResponse): ConnectError {
+  const headers = plainHeaders(answer.header);
   if (answer.status === 405) headers.allow = "POST";
   if (answer.status === 415) headers["accept-post"] = ACCEPTED_TYPES;
-  response.writeHead(answer.status, headers);
-  response.end();
+  exchange.writeHead(answer.status, headers);
+  exchange.end();
   return transportError(Code.InvalidArgument, "MALFORMED_REQUEST", `refused with HTTP ${answer.status}`);
 }
 
@@ -59,36 +59,16 @@ const ACCEPTED_TYPES = [
 ].join(", ");
 
 async function writeUnaryError(
-  response: NodeResponse,
+  exchange: Exchange,
   answer: UniversalServerResponse,
   chunks: AsyncIterable<Uint8Array>,
+  presentError: PresentError,
 ): Promise<ConnectError> {
   const parts: Uint8Array[] = [];
   for await (const chunk of chunks) parts.push(chunk);
-  const { error, status, body } = presentUnaryError(Buffer.concat(parts));
-  response.writeHead(status, { ...nodeHeadersOf(answer.header), "content-length": String(body.byteLength) });
-  await write(response, body);
-  response.end();
+  const { error, status, body } = presentUnaryError(Buffer.concat(parts), presentError);
+  exchange.writeHead(status, { ...plainHeaders(answer.header), "content-length": String(body.byteLength) });
+  await exchange.write(body);
+  exchange.end();
   return error;
-}
-
-/** Resolves once there is room for more, or with `false` when nobody reads any more. */
-async function write(response: NodeResponse, bytes: Uint8Array): Promise<boolean> {
-  const hasRoom = response instanceof Http2ServerResponse ? response.write(bytes) : response.write(bytes);
-  if (!hasRoom && !isClosed(response)) {
-    await new Promise<void>((resolve) => {
-      const settle = () => {
-        response.off("drain", settle);
-        response.off("close", settle);
-        resolve();
-      };
-      response.on("drain", settle);
-      response.on("close", settle);
-    });
-  }
-  return !isClosed(response);
-}
-
-function isClosed(response: NodeResponse): boolean {
-  return response instanceof Http2ServerResponse ? response.stream.destroyed : response.destroyed;
 }

@@ -14,6 +14,7 @@ import { addReflection } from "./reflection.ts";
 import { createRevokeToken } from "./revoke-token.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { createVerifyToken } from "./verify-token.ts";
+import { createVerifyTokenStream } from "./verify-token-stream.ts";
 import { createWatchRevocations } from "./watch-revocations.ts";
 
 /** The services that speak for the gateway, by the names that grpc.health.v1 knows. */
@@ -30,6 +31,7 @@ export function createRoutes(dependencies: RpcDependencies, health: HealthStatus
       revokeToken: createRevokeToken(dependencies),
       verifyToken: createVerifyToken(dependencies),
       batchVerifyTokens: createBatchVerifyTokens(dependencies),
+      verifyTokenStream: createVerifyTokenStream(dependencies),
     });
     router.service(RevocationService, {
       watchRevocations: createWatchRevocations(dependencies),

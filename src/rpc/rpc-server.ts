@@ -1,29 +1,41 @@
 import http from "node:http";
-import http2 from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import https from "node:https";
+import type { Socket } from "node:net";
 import { createRegistry } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, type Interceptor } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import type { OnCall } from "./call-report.ts";
+import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";
-import { errorInterceptor } from "./error-interceptor.ts";
-import { splitByPreface } from "./listener.ts";
-import { createRequestListener } from "./request-listener.ts";
-import {
-  BODY_TIMEOUT_MS,
-  HTTP1_OPTIONS,
-  HTTP2_OPTIONS,
-  IDLE_SESSION_TIMEOUT_MS,
-  PREFACE_TIMEOUT_MS,
-  SETTINGS_TIMEOUT_MS,
-} from "./transport-limits.ts";
+import { createEngineHttp2, type Lanes } from "./engine-http2.ts";
+import { createErrorInterceptor } from "./error-interceptor.ts";
+import type { Http2Transport } from "./http2-transport.ts";
+import { type ListenAddress, listen, portOf, urlOf } from "./listen.ts";
+import { splitByProtocol } from "./listener.ts";
+import { http1Exchange } from "./node-exchange.ts";
+import { createNodeHttp2 } from "./node-http2.ts";
+import { createRequestListener, type RequestListener } from "./request-listener.ts";
+import { BODY_TIMEOUT_MS, HTTP1_OPTIONS, PREFACE_TIMEOUT_MS, TLS_OPTIONS } from "./transport-limits.ts";
+
+/** Who speaks HTTP/2. HTTP/1.1 is always Node's. */
+export type TransportName = "engine" | "node";
+
+export interface TlsIdentity {
+  /** PEM: the certificate, then those it was issued under but the root. */
+  readonly cert: string | Buffer;
+  /** PEM, not encrypted. */
+  readonly key: string | Buffer;
+}
 
 export interface RpcServerOptions {
-  readonly host: string;
-  /** 0 takes any free port. */
-  readonly port: number;
+  readonly listen: ListenAddress;
+  /** Without it connections are in clear text. */
+  readonly tls?: TlsIdentity | undefined;
+  readonly transport: TransportName;
+  /** Calls that the engine answers at once where it can. The other transport has no use for them. */
+  readonly lanes?: Lanes | undefined;
   readonly routes: (router: ConnectRouter) => void;
   /** Run around every call, the first outermost, inside the mapping of errors and the enforcing of deadlines. */
   readonly interceptors: readonly Interceptor[];
@@ -31,10 +43,19 @@ export interface RpcServerOptions {
   readonly maxMessageBytes: number;
   /** Called once for each call, at its end. Must not throw. */
   readonly onCall: OnCall;
+  /** A connection was closed because of a mistake in the engine. */
+  readonly onEngineError: (error: unknown) => void;
+  /**
+   * What callers are shown of an error; `connectErrorFrom` unless something else is given, for services that are not the
+   * gateway's own. Must return the errors as they are that it has made itself, also those that come without their cause.
+   */
+  readonly presentError?: PresentError | undefined;
 }
 
 export interface RpcServer {
+  /** `http://host:port`, `https://host:port` or `unix:path`. */
   readonly url: string;
+  /** 0 for a Unix socket. */
   readonly port: number;
   /**
    * Stops accepting, tells streams to end (see `drainOf`), lets unary calls finish, and after `graceMs` cuts what is
@@ -44,33 +65,33 @@ export interface RpcServer {
 }
 
 /**
- * Serves RPCs on one cleartext port that speaks gRPC, gRPC-Web and Connect over HTTP/1.1 and over HTTP/2 with prior
- * knowledge. No CORS: browsers on other origins are not meant to hold tokens.
+ * Serves RPCs on one address that speaks gRPC, gRPC-Web and Connect over HTTP/1.1 and over HTTP/2, chosen by prior
+ * knowledge or, with TLS, by ALPN. No CORS: browsers on other origins are not meant to hold tokens.
  *
- * @throws Error of node:net when the address cannot be listened on
+ * @throws Error of node:net when the address cannot be listened on; of node:tls when the identity cannot be used
  */
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
+  const presentError = options.presentError ?? connectErrorFrom;
   const listener = createRequestListener({
-    handlers: handlersOf(options),
+    handlers: handlersOf(options, presentError),
     onCall: options.onCall,
+    presentError,
     bodyTimeoutMs: BODY_TIMEOUT_MS,
   });
-  const h1 = http.createServer(HTTP1_OPTIONS, listener.handle);
-  const h2 = http2.createServer(HTTP2_OPTIONS, listener.handle);
-  const undecided = splitByPreface(h1, h2, PREFACE_TIMEOUT_MS);
+  const h1 = createHttp1Server(listener, options.tls);
+  const h2 = createHttp2(options, listener);
+  const undecided = splitByProtocol(h1, (socket) => h2.accept(socket), PREFACE_TIMEOUT_MS);
   const sockets = trackSockets(h1);
-  const sessions = trackSessions(h2);
   closeIdleWhenDraining(h1);
-  await listen(h1, options);
+  await listen(h1, options.listen);
 
-  const { port } = h1.address() as AddressInfo;
   const drain = async (graceMs: number) => {
     const closed = new Promise<void>((resolve) => {
       h1.close(() => resolve());
     });
     listener.drain();
     for (const socket of undecided) socket.destroy();
-    for (const session of sessions) session.close();
+    h2.drain();
     const cut = setTimeout(() => {
       for (const socket of sockets) socket.destroy();
     }, graceMs);
@@ -79,8 +100,8 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   };
   let drained: Promise<void> | undefined;
   return {
-    port,
-    url: `http://${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`,
+    port: portOf(h1),
+    url: urlOf(h1, options.listen, options.tls === undefined ? "http" : "https"),
     drain(graceMs) {
       drained ??= drain(graceMs);
       return drained;
@@ -88,9 +109,23 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   };
 }
 
-function handlersOf(options: RpcServerOptions): readonly UniversalHandler[] {
+const NO_LANES: Lanes = { unary: [], streams: [] };
+
+function createHttp2({ transport, lanes, onEngineError }: RpcServerOptions, listener: RequestListener): Http2Transport {
+  return transport === "node"
+    ? createNodeHttp2(listener)
+    : createEngineHttp2(listener, lanes ?? NO_LANES, onEngineError);
+}
+
+function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefined): http.Server | https.Server {
+  const serve: http.RequestListener = (request, response) => listener.handle(http1Exchange(request, response));
+  if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);
+  return https.createServer({ ...HTTP1_OPTIONS, ...TLS_OPTIONS, cert: tls.cert, key: tls.key }, serve);
+}
+
+function handlersOf(options: RpcServerOptions, presentError: PresentError): readonly UniversalHandler[] {
   const router = createConnectRouter({
-    interceptors: [errorInterceptor, deadlineInterceptor, ...options.interceptors],
+    interceptors: [createErrorInterceptor(presentError), deadlineInterceptor, ...options.interceptors],
     readMaxBytes: options.maxMessageBytes,
     writeMaxBytes: options.maxMessageBytes,
     acceptCompression: [compressionGzip],
@@ -104,7 +139,7 @@ function handlersOf(options: RpcServerOptions): readonly UniversalHandler[] {
   return router.handlers;
 }
 
-function trackSockets(server: http.Server): ReadonlySet<Socket> {
+function trackSockets(server: http.Server | https.Server): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -113,42 +148,8 @@ function trackSockets(server: http.Server): ReadonlySet<Socket> {
   return sockets;
 }
 
-function trackSessions(server: http2.Http2Server): ReadonlySet<http2.ServerHttp2Session> {
-  const sessions = new Set<http2.ServerHttp2Session>();
-  server.on("session", (session) => {
-    sessions.add(session);
-    let openStreams = 0;
-    const settings = setTimeout(() => session.destroy(), SETTINGS_TIMEOUT_MS);
-    session.once("remoteSettings", () => clearTimeout(settings));
-    session.on("stream", (stream) => {
-      openStreams += 1;
-      stream.once("close", () => {
-        openStreams -= 1;
-      });
-    });
-    session.setTimeout(IDLE_SESSION_TIMEOUT_MS, () => {
-      if (openStreams === 0) session.close();
-    });
-    session.once("close", () => {
-      clearTimeout(settings);
-      sessions.delete(session);
-    });
-  });
-  return sessions;
-}
-
-function listen(server: http.Server, { host, port }: RpcServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host, port }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-}
-
 /** `close` closes the HTTP/1.1 connections that are idle then; those busy then are closed when they have their answer. */
-function closeIdleWhenDraining(server: http.Server): void {
+function closeIdleWhenDraining(server: http.Server | https.Server): void {
   server.on("request", (_request, response: http.ServerResponse) => {
     response.once("close", () => {
       if (!server.listening) server.closeIdleConnections();

@@ -1,5 +1,6 @@
 import type { ServerOptions as Http1Options } from "node:http";
 import type { ServerOptions as Http2Options } from "node:http2";
+import type { TlsOptions } from "node:tls";
 
 /** From a connection's first byte, or from its opening if it sends none, to knowing which HTTP it speaks. */
 export const PREFACE_TIMEOUT_MS = 10_000;
@@ -29,6 +30,12 @@ export const HTTP1_OPTIONS: Http1Options = {
   // Finds peers that vanished while a quiet stream was open.
   keepAlive: true,
   keepAliveInitialDelay: 30_000,
+};
+
+export const TLS_OPTIONS: TlsOptions = {
+  ALPNProtocols: ["h2", "http/1.1"],
+  minVersion: "TLSv1.2",
+  handshakeTimeout: 10_000,
 };
 
 export const HTTP2_OPTIONS: Http2Options = {

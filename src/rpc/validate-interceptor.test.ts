@@ -10,7 +10,8 @@ import {
   TokenService,
   type VerifyTokenRequestSchema,
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
-import { errorInterceptor } from "./error-interceptor.ts";
+import { connectErrorFrom } from "./connect-error.ts";
+import { createErrorInterceptor } from "./error-interceptor.ts";
 import { createValidateInterceptor } from "./validate-interceptor.ts";
 
 const transport = createRouterTransport(
@@ -22,7 +23,7 @@ const transport = createRouterTransport(
       },
     });
   },
-  { router: { interceptors: [errorInterceptor, createValidateInterceptor()] } },
+  { router: { interceptors: [createErrorInterceptor(connectErrorFrom), createValidateInterceptor()] } },
 );
 const tokens = createClient(TokenService, transport);
 const revocations = createClient(RevocationService, transport);

@@ -29,7 +29,7 @@ async function* validated<T extends Message>(
 }
 
 /** @throws GatewayError ARGUMENT_INVALID with a violation for each rule broken; INTERNAL when a rule itself is broken */
-function validate(validator: Validator, desc: DescMessage, message: Message): void {
+export function validate(validator: Validator, desc: DescMessage, message: Message): void {
   const result = validator.validate(desc, message);
   if (result.kind === "valid") return;
   if (result.kind === "error") {

@@ -17,7 +17,9 @@ import { msFromDuration, wireSource, wireTime, wireToken, wireVerdict } from "./
 import { jsonFromStruct } from "./json-value.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 
-export function createVerifyToken(dependencies: RpcDependencies): ServiceImpl<typeof TokenService>["verifyToken"] {
+export function createVerifyToken(
+  dependencies: Pick<RpcDependencies, "verifier" | "isDegraded" | "revocations">,
+): ServiceImpl<typeof TokenService>["verifyToken"] {
   const { verifier } = dependencies;
   return (request, { signal }) => {
     const verification = verifier.verify({ presented: request.token, ...demandsFrom(request), signal });
@@ -40,15 +42,24 @@ export function demandsFrom(
 
 /** @param converted the token's wire form, where the caller has it already */
 export function wireVerification(
+  verification: Verification,
+  { isDegraded, revocations }: Pick<RpcDependencies, "isDegraded" | "revocations">,
+  converted?: M2MToken,
+): VerifyTokenResponse {
+  const response = wireDecision(verification, converted);
+  response.cursor = formatCursor(revocations.applied);
+  response.degraded = isDegraded();
+  return response;
+}
+
+/** The part of an answer that does not change while the verdict stands: all but `cursor` and `degraded`. */
+export function wireDecision(
   { verdict, token, source, observedAtMs }: Verification,
-  { isDegraded, revocations }: RpcDependencies,
   converted?: M2MToken,
 ): VerifyTokenResponse {
   return create(VerifyTokenResponseSchema, {
     verdict: wireVerdict(verdict),
     source: wireSource(source),
-    cursor: formatCursor(revocations.applied),
-    degraded: isDegraded(),
     ...(token === undefined ? {} : { token: { ...(converted ?? wireToken(token)), ...knownSince(verdict) } }),
     ...(observedAtMs === undefined ? {} : { observedTime: wireTime(observedAtMs) }),
   });

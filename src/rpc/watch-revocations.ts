@@ -44,7 +44,7 @@ export function createWatchRevocations(
   };
 }
 
-function wireEvent(event: WatchEvent, dependencies: RpcDependencies): WatchRevocationsResponse {
+export function wireEvent(event: WatchEvent, dependencies: RpcDependencies): WatchRevocationsResponse {
   return create(WatchRevocationsResponseSchema, {
     cursor: event.resumeAt === undefined ? "" : formatCursor(event.resumeAt),
     event: bodyOf(event, dependencies),

@@ -32,8 +32,9 @@ describe("a page token", () => {
 
   it.each(madeUp)("that is made up (%j) is PAGE_TOKEN_INVALID naming the field", async (pageToken) => {
     const { tokens, revocations } = hostile.clients;
-    for (const call of [tokens.listTokens({ subject, pageToken }), revocations.listRevocations({ pageToken })]) {
-      expect(await failureOf(call)).toMatchObject({
+    const calls = [() => tokens.listTokens({ subject, pageToken }), () => revocations.listRevocations({ pageToken })];
+    for (const call of calls) {
+      expect(await failureOf(call())).toMatchObject({
         code: "InvalidArgument",
         reason: "PAGE_TOKEN_INVALID",
         fields: ["page_token"],
@@ -54,15 +55,15 @@ describe("a page token", () => {
     const ofRevocations = (await revocations.listRevocations({ pageSize: 2 })).nextPageToken;
     expect([ofTokens, ofRevocations]).not.toContain("");
     for (const call of [
-      tokens.listTokens({ subject, pageToken: ofTokens.slice(0, -1) }),
-      tokens.listTokens({ subject, pageToken: `${ofTokens}A` }),
-      tokens.listTokens({ subject, includeRevoked: true, pageToken: ofTokens }),
-      tokens.listTokens({ subject: hostile.emulator.machine("reports").id, pageToken: ofTokens }),
-      tokens.listTokens({ subject, pageToken: ofRevocations }),
-      revocations.listRevocations({ pageToken: ofTokens }),
-      revocations.listRevocations({ subjects: [subject], pageToken: ofRevocations }),
+      () => tokens.listTokens({ subject, pageToken: ofTokens.slice(0, -1) }),
+      () => tokens.listTokens({ subject, pageToken: `${ofTokens}A` }),
+      () => tokens.listTokens({ subject, includeRevoked: true, pageToken: ofTokens }),
+      () => tokens.listTokens({ subject: hostile.emulator.machine("reports").id, pageToken: ofTokens }),
+      () => tokens.listTokens({ subject, pageToken: ofRevocations }),
+      () => revocations.listRevocations({ pageToken: ofTokens }),
+      () => revocations.listRevocations({ subjects: [subject], pageToken: ofRevocations }),
     ]) {
-      expect(await failureOf(call)).toMatchObject({ code: "InvalidArgument", reason: "PAGE_TOKEN_INVALID" });
+      expect(await failureOf(call())).toMatchObject({ code: "InvalidArgument", reason: "PAGE_TOKEN_INVALID" });
     }
     expect((await tokens.listTokens({ subject, pageToken: ofTokens })).tokens.length).toBeGreaterThan(0);
   });

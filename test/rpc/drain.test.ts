@@ -183,6 +183,8 @@ function isOurs(resource: string): boolean {
 describe("startRpcServer", () => {
   it("rejects when the port is taken", async () => {
     await using gateway = await startFakeGateway();
-    await expect(startFakeGateway({ options: { port: gateway.server.port } })).rejects.toThrow("EADDRINUSE");
+    await expect(
+      startFakeGateway({ options: { listen: { host: "127.0.0.1", port: gateway.server.port } } }),
+    ).rejects.toThrow("EADDRINUSE");
   });
 });

@@ -22,6 +22,7 @@ import {
 import type { CallReport } from "../../src/rpc/call-report.ts";
 import { type RpcServer, type RpcServerOptions, startRpcServer } from "../../src/rpc/rpc-server.ts";
 import { createValidateInterceptor } from "../../src/rpc/validate-interceptor.ts";
+import { TEST_TRANSPORT } from "../support/test-transport.ts";
 
 export const MAX_MESSAGE_BYTES = 64 * 1024;
 
@@ -47,11 +48,12 @@ export interface Fakes {
 export async function startFakeGateway(fakes: Fakes = {}): Promise<FakeGateway> {
   const reports: CallReport[] = [];
   const server = await startRpcServer({
-    host: "127.0.0.1",
-    port: 0,
+    listen: { host: "127.0.0.1", port: 0 },
     interceptors: [createValidateInterceptor()],
     maxMessageBytes: MAX_MESSAGE_BYTES,
     onCall: (report) => reports.push(report),
+    transport: TEST_TRANSPORT,
+    onEngineError: rethrow,
     routes(router) {
       router.service(TokenService, {
         verifyToken: fakes.verifyToken ?? (async () => ({ verdict: Verdict.VALID, cursor: "e.1-0" })),
@@ -234,4 +236,9 @@ export function grpcPost(gateway: FakeGateway, headers: Record<string, string>, 
     { ":path": VERIFY, "content-type": "application/grpc", te: "trailers", ...headers },
     body,
   );
+}
+
+/** An uncaught error fails the test run. */
+function rethrow(error: unknown): never {
+  throw error;
 }

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import http2 from "node:http2";
 import { gzipSync } from "node:zlib";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
@@ -42,6 +44,33 @@ describe("a request for nothing there is", () => {
     expect(gateway.reports).toMatchObject([
       { service: "unknown", method: "unknown", protocol: "grpc", code: "UNIMPLEMENTED" },
     ]);
+  });
+
+  it("is answered over HTTP/2 by headers alone, as gRPC clients want a status that is not in trailers", async () => {
+    await using gateway = await startFakeGateway();
+    const session = http2.connect(gateway.server.url);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/nope.Nope/Nope",
+      "content-type": "application/grpc",
+    });
+    const [, flags] = await once(stream, "response");
+    session.destroy();
+    expect(flags & http2.constants.NGHTTP2_FLAG_END_STREAM).not.toBe(0);
+  });
+
+  it("does not keep a caller that sends without end", async () => {
+    await using gateway = await startFakeGateway();
+    const session = http2.connect(gateway.server.url);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/nope.Nope/Nope",
+      "content-type": "application/grpc",
+    });
+    stream.resume();
+    await once(stream, "close");
+    expect(stream.rstCode).toBe(http2.constants.NGHTTP2_NO_ERROR);
+    session.destroy();
   });
 
   it("is UNIMPLEMENTED for gRPC-Web and Connect clients", async () => {
@@ -121,6 +150,13 @@ describe("a request in the wrong form", () => {
     expect(trailers["grpc-status"]).toBe("3");
     expect(trailers["grpc-status-details-bin"]).toBeDefined();
     expect(gateway.reports).toMatchObject([{ code: "INVALID_ARGUMENT", reason: "MALFORMED_REQUEST" }]);
+  });
+
+  it("compressed without a word about how is INTERNAL, as gRPC's specification has it, and the caller's mistake", async () => {
+    await using gateway = await startFakeGateway();
+    const { trailers } = await grpcPost(gateway, {}, envelope(verifyRequestBytes("mt_1"), 1));
+    expect(trailers["grpc-status"]).toBe("13");
+    expect(gateway.reports).toMatchObject([{ code: "INTERNAL", reason: "MALFORMED_REQUEST" }]);
   });
 
   it("without a message is UNIMPLEMENTED over gRPC, as gRPC's own servers have it", async () => {

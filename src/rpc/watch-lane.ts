@@ -1,0 +1,249 @@
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { createValidator } from "@bufbuild/protovalidate";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import {
+  RevocationService,
+  type WatchRevocationsRequest,
+  WatchRevocationsRequestSchema,
+  WatchRevocationsResponseSchema,
+} from "../gen/m2mgateway/v1/revocation_service_pb.ts";
+import { encodeFields } from "../http2/hpack-encoder.ts";
+import { fieldOf, type RequestHead } from "../http2/request-head.ts";
+import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
+import { type Cursor, parseCursor } from "../token/cursor.ts";
+import { canceled, GatewayError } from "../token/errors.ts";
+import type { LogEntry } from "../token/ports.ts";
+import type { MachineId } from "../token/token.ts";
+import { Watch, type WatchEvent } from "../token/watch.ts";
+import { CallReporter, type OnCall } from "./call-report.ts";
+import { connectErrorFrom } from "./connect-error.ts";
+import { envelope, onlyMessage, plainGrpcHeaders } from "./plain-grpc.ts";
+import type { RpcDependencies } from "./rpc-dependencies.ts";
+import type { StreamLane } from "./stream-lane.ts";
+import { wireEvent } from "./watch-revocations.ts";
+
+/** Larger requests are left to the framework, which says what is wrong with them. */
+const MAX_REQUEST_BYTES = 64 * 1024;
+/** Watchers served before others get their turn. */
+const SERVED_AT_ONCE = 1024;
+
+/**
+ * WatchRevocations over gRPC: thousands of streams, each a position in the history. An event is encoded once and sent to
+ * all; one whose peer does not read waits with a single event, and goes on from its position when it does.
+ */
+export class WatchLane implements StreamLane {
+  readonly path = `/${RevocationService.typeName}/${RevocationService.method.watchRevocations.name}`;
+  readonly dependencies: RpcDependencies;
+  readonly #onCall: OnCall;
+  readonly #validator = createValidator();
+  readonly #watchers = new Set<Watcher>();
+  readonly #encoded = new WeakMap<LogEntry, Uint8Array>();
+  #stop: (() => void) | undefined;
+  #isDraining = false;
+
+  constructor(dependencies: RpcDependencies, onCall: OnCall) {
+    this.dependencies = dependencies;
+    this.#onCall = onCall;
+  }
+
+  admits(head: RequestHead): boolean {
+    return !this.#isDraining && plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
+  }
+
+  serve(stream: ServerStream, leave: (body: Buffer) => void): void {
+    stream.consumer = new RequestCollector(stream, (body) => {
+      const options = this.#parse(body);
+      const headers = plainGrpcHeaders(stream.head);
+      if (options === undefined || headers === undefined || this.#isDraining) {
+        leave(body);
+        return;
+      }
+      stream.consumed(body.length);
+      stream.respond(headers, false);
+      this.#add(stream, options);
+    });
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+    for (const watcher of this.#watchers) watcher.drain();
+  }
+
+  encode(event: WatchEvent): Uint8Array {
+    if (event.kind !== "revocation" || event.resumeAt === undefined) return this.#encode(event);
+    let encoded = this.#encoded.get(event.entry);
+    if (encoded === undefined) {
+      encoded = this.#encode(event);
+      this.#encoded.set(event.entry, encoded);
+    }
+    return encoded;
+  }
+
+  remove(watcher: Watcher): void {
+    if (!this.#watchers.delete(watcher)) return;
+    this.dependencies.watchers.open -= 1;
+    if (this.#watchers.size > 0) return;
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  #encode(event: WatchEvent): Uint8Array {
+    return envelope(toBinary(WatchRevocationsResponseSchema, wireEvent(event, this.dependencies)));
+  }
+
+  #add(stream: ServerStream, options: WatchRequest): void {
+    const { typeName: service } = RevocationService;
+    const { name: method } = RevocationService.method.watchRevocations;
+    const reporter = new CallReporter(this.#onCall, { service, method, protocol: "grpc" });
+    const { feed, revocations, clock, watch, watchers } = this.dependencies;
+    const watcher = new Watcher(this, stream, new Watch({ ...options, ...watch, revocations, clock }), reporter);
+    this.#watchers.add(watcher);
+    watchers.open += 1;
+    this.#stop ??= this.#start();
+    if (watcher.watch.isAhead) void feed.refresh().then(() => watcher.begin());
+    else watcher.begin();
+  }
+
+  /** Serves all when the log told something, and looks for heartbeats that are due. */
+  #start(): () => void {
+    const { feed, clock, watch } = this.dependencies;
+    const stopListening = feed.listen(() => this.#serveAll([...this.#watchers]));
+    let cancel = () => {};
+    const tick = () => {
+      cancel = clock.after(watch.heartbeatMs / 8, () => {
+        tick();
+        this.#serveAll([...this.#watchers].filter((watcher) => watcher.watch.heartbeatInMs === 0));
+      });
+    };
+    tick();
+    return () => {
+      stopListening();
+      cancel();
+    };
+  }
+
+  #serveAll(watchers: readonly Watcher[]): void {
+    for (const watcher of watchers.slice(0, SERVED_AT_ONCE)) watcher.pump();
+    const rest = watchers.slice(SERVED_AT_ONCE);
+    if (rest.length > 0) this.dependencies.clock.after(0, () => this.#serveAll(rest));
+  }
+
+  /** `undefined` for what the framework has to refuse. */
+  #parse(body: Buffer): WatchRequest | undefined {
+    const message = onlyMessage(body);
+    if (message === undefined) return undefined;
+    try {
+      const request: WatchRevocationsRequest = fromBinary(WatchRevocationsRequestSchema, message);
+      if (this.#validator.validate(WatchRevocationsRequestSchema, request).kind !== "valid") return undefined;
+      const { cursor, subjects } = request;
+      return { after: cursor === "" ? undefined : parseCursor(cursor), subjects: new Set(subjects as MachineId[]) };
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+interface WatchRequest {
+  readonly after: Cursor | undefined;
+  readonly subjects: ReadonlySet<MachineId>;
+}
+
+/** One stream that is served. */
+class Watcher implements StreamConsumer {
+  readonly watch: Watch;
+  readonly #lane: WatchLane;
+  readonly #stream: ServerStream;
+  readonly #reporter: CallReporter;
+  #hasBegun = false;
+  #hasRoom = true;
+  #isOver = false;
+
+  constructor(lane: WatchLane, stream: ServerStream, watch: Watch, reporter: CallReporter) {
+    this.#lane = lane;
+    this.#stream = stream;
+    this.#reporter = reporter;
+    this.watch = watch;
+    stream.consumer = this;
+  }
+
+  begin(): void {
+    this.#hasBegun = true;
+    this.pump();
+  }
+
+  /** Sends what there is to send. */
+  pump(): void {
+    if (!this.#hasBegun || this.#isOver) return;
+    try {
+      while (this.#hasRoom) {
+        const event = this.watch.next();
+        if (event === undefined) return;
+        this.#hasRoom = this.#stream.write(this.#lane.encode(event), 0);
+      }
+    } catch (error) {
+      if (error instanceof GatewayError && error.reason === "SLOW_CONSUMER") this.#lane.dependencies.watchers.cut += 1;
+      this.#end(error);
+    }
+  }
+
+  drain(): void {
+    this.#end(this.watch.draining());
+  }
+
+  onData(_bytes: Buffer, start: number, end: number): void {
+    this.#stream.consumed(end - start);
+  }
+
+  onEnd(): void {}
+
+  onWritable(): void {
+    this.#hasRoom = true;
+    this.pump();
+  }
+
+  onOver(): void {
+    this.#over(canceled());
+  }
+
+  #end(error: unknown): void {
+    if (this.#isOver) return;
+    this.#over(error);
+    const trailers = new Headers();
+    setTrailerStatus(trailers, connectErrorFrom(error));
+    this.#stream.end(encodeFields(trailers));
+  }
+
+  #over(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#reporter.end(connectErrorFrom(error), error);
+    this.#lane.remove(this);
+  }
+}
+
+/** Waits for the request message. */
+class RequestCollector implements StreamConsumer {
+  readonly #stream: ServerStream;
+  readonly #onWhole: (body: Buffer) => void;
+  readonly #parts: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(stream: ServerStream, onWhole: (body: Buffer) => void) {
+    this.#stream = stream;
+    this.#onWhole = onWhole;
+  }
+
+  onData(bytes: Buffer, start: number, end: number): void {
+    this.#parts.push(Buffer.from(bytes.subarray(start, end)));
+    this.#bytes += end - start;
+    if (this.#bytes > MAX_REQUEST_BYTES && !this.#stream.remoteEnded) this.#onWhole(Buffer.concat(this.#parts));
+  }
+
+  onEnd(): void {
+    this.#onWhole(Buffer.concat(this.#parts));
+  }
+
+  onWritable(): void {}
+
+  onOver(): void {}
+}
