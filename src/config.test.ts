@@ -1,14 +1,22 @@
+import { rm } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { files, fromFile, problemsOf } from "../test/support/config-cases.ts";
+import { files, fromFile, INSTANCE_KEY, problemsOf } from "../test/support/config-cases.ts";
+import { makeCertificate } from "../test/support/redis/tls-certificates.ts";
 import { describeConfig } from "./config/describe.ts";
-import { loadConfig } from "./config.ts";
+import { configFromHandover, loadConfig } from "./config.ts";
 
 describe("sources", () => {
   test("with nothing given every setting has its documented default", () => {
     const { config } = loadConfig({ env: {} });
     expect(config).toMatchObject({
       gateway: { insecure: false },
-      rpc: { listen: { host: "127.0.0.1", port: 50051 }, maxMessageBytes: 4194304, drainGraceMs: 10000 },
+      rpc: {
+        listen: { host: "127.0.0.1", port: 50051 },
+        maxMessageBytes: 4194304,
+        drainGraceMs: 10000,
+        transport: "engine",
+        workers: 1,
+      },
       admin: { listen: { host: "127.0.0.1", port: 50052 } },
       emulator: { listen: { host: "127.0.0.1", port: 50053 } },
       clerk: { url: "https://api.clerk.com", apiVersion: "2026-05-12", timeoutMs: 5000, attemptTimeoutMs: 2500 },
@@ -55,7 +63,10 @@ describe("sources", () => {
   test("an empty variable, an empty file and an empty group are as good as none", () => {
     expect(loadConfig({ env: { GATEWAY_LISTEN: "", CLERK_SECRET_KEY: " " } }).config.clerk.secretKey).toBeUndefined();
     expect(loadConfig(fromFile("")).config.log.level).toBe("info");
-    expect(loadConfig(fromFile("clerk:\nrpc:\n  listen:\n")).config.rpc.listen.port).toBe(50051);
+    expect(loadConfig(fromFile("clerk:\nrpc:\n  listen:\n")).config.rpc.listen).toEqual({
+      host: "127.0.0.1",
+      port: 50051,
+    });
   });
 
   test("what a stronger source overrides is not looked at", () => {
@@ -72,6 +83,20 @@ describe("sources", () => {
     ["0", false],
   ])("a boolean variable may say %s", (text, value) => {
     expect(loadConfig({ env: { GATEWAY_INSECURE: text } }).config.gateway.insecure).toBe(value);
+  });
+
+  test("what one process loaded, another one of the same gateway takes over whole", () => {
+    const env = {
+      GATEWAY_REPLICA: "a",
+      CLERK_SECRET_KEY: INSTANCE_KEY,
+      GATEWAY_LISTEN: "unix:/g.sock",
+      CLERK_MAX_QUEUE: "7",
+    };
+    const { config, handover } = loadConfig(fromFile("log: { level: warn }", env));
+    const other = configFromHandover(handover());
+    expect(other).toEqual(config);
+    expect(other.clerk.secretKey?.reveal()).toBe(INSTANCE_KEY);
+    expect(() => configFromHandover('{"rpc":{"workers":0}}')).toThrow();
   });
 
   test("the loaded configuration cannot be changed", () => {
@@ -113,6 +138,38 @@ describe("settings that depend on each other", () => {
       }
     },
   );
+
+  test("a Unix socket is local, and takes nobody's port", () => {
+    const { config } = loadConfig({ env: { GATEWAY_LISTEN: "unix:/run/gateway.sock" } });
+    expect(config.rpc.listen).toEqual({ path: "/run/gateway.sock" });
+    expect(problemsOf({ env: { GATEWAY_ADMIN_LISTEN: "unix:/run/admin.sock" } }).lines).toHaveLength(1);
+  });
+
+  test("with TLS the RPC port leaves this machine without GATEWAY_INSECURE, the admin port does not", async () => {
+    const { certFile, keyFile, directory } = await makeCertificate();
+    try {
+      const tls = { GATEWAY_TLS_CERT_FILE: certFile, GATEWAY_TLS_KEY_FILE: keyFile };
+      expect(loadConfig({ env: { ...tls, GATEWAY_LISTEN: ":1" } }).tls?.cert).toContain("BEGIN CERTIFICATE");
+      expect(problemsOf({ env: { ...tls, GATEWAY_ADMIN_LISTEN: ":1" } }).lines).toHaveLength(1);
+      const swapped = { GATEWAY_TLS_CERT_FILE: keyFile, GATEWAY_TLS_KEY_FILE: certFile };
+      expect(problemsOf({ env: swapped }).lines[0]).toContain("are not a certificate in PEM and its key");
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  test("a certificate is given with its key, and both can be read", () => {
+    expect(problemsOf({ env: { GATEWAY_TLS_CERT_FILE: "c.pem" } }).lines).toEqual([
+      "GATEWAY_TLS_CERT_FILE is given without GATEWAY_TLS_KEY_FILE: give both, or neither",
+    ]);
+    expect(problemsOf({ env: { GATEWAY_TLS_KEY_FILE: "k.pem" } }).lines).toEqual([
+      "GATEWAY_TLS_KEY_FILE is given without GATEWAY_TLS_CERT_FILE: give both, or neither",
+    ]);
+    const env = { GATEWAY_TLS_CERT_FILE: "c.pem", GATEWAY_TLS_KEY_FILE: "k.pem" };
+    expect(problemsOf({ env, readFile: files({ "k.pem": "" }) }).lines).toEqual([
+      "GATEWAY_TLS_CERT_FILE names c.pem, which cannot be read (ENOENT): give the path of a PEM file that this process may read",
+    ]);
+  });
 
   test("the two ports of the gateway are not one", () => {
     const env = { GATEWAY_LISTEN: "127.0.0.1:7", GATEWAY_INSECURE: "true" };

@@ -5,6 +5,7 @@ import { ConfigError, type Problem } from "./config/problem.ts";
 import { type Config, configSchema, listSettings, type Setting, settingPath } from "./config/settings.ts";
 import type { Given, Origin, ReadFile, Source } from "./config/source.ts";
 import { type Env, envSource, flagSource } from "./config/text-source.ts";
+import { readTlsFiles, type TlsFiles } from "./config/tls-files.ts";
 
 export interface LoadOptions {
   /** The environment variables: `readEnv()`, except in tests. */
@@ -23,6 +24,10 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Where each setting came from, by its path in `config`, for example `rpc.listen`. */
   readonly origins: ReadonlyMap<string, SettingOrigin>;
+  /** The files that RPCs over TLS need, read; `undefined` in cleartext. */
+  readonly tls: TlsFiles | undefined;
+  /** What was given, secrets in the clear, for `configFromHandover` in a process of the same gateway and nobody else. */
+  handover(): string;
 }
 
 interface SettingOrigin {
@@ -52,9 +57,15 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const variables = new Map(settings.map((setting) => [settingPath(setting), setting.facts.variable]));
   const nameOf = (path: string) => given.get(path)?.where ?? variables.get(path) ?? path;
   problems.push(...findConflicts(config, (path) => !unsound.has(path), nameOf));
+  const tls = readTlsFiles(config, options.readFile ?? readTextFile, nameOf, problems);
   if (options.needsKey === true) problems.push(...missingKey(given));
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config: frozen(config), origins: originsOf(settings, given) };
+  return { config: frozen(config), origins: originsOf(settings, given), tls, handover: () => JSON.stringify(raw) };
+}
+
+/** The configuration that another process of this gateway loaded. @throws ZodError when the text is no such thing */
+export function configFromHandover(text: string): Config {
+  return frozen(configSchema.parse(JSON.parse(text)));
 }
 
 /** The sources, the strongest first. */

@@ -27,14 +27,23 @@ describe("the gateway's URL", () => {
     ["localhost:50051", "http://localhost:50051"],
     ["[::1]:50051", "http://[::1]:50051"],
     ["https://gateway.internal/m2m", "https://gateway.internal/m2m"],
+    ["unix:/run/gateway.sock", "unix:/run/gateway.sock"],
   ])("reads %s", (text, url) => {
     expect(parseGatewayUrl(text)).toBe(url);
   });
 
-  it.each(["", "ftp://x", "http://", "http://user@x", "http://x?y", "http://x#y", "http://x:99999"])(
-    "refuses %j",
-    (text) => {
-      expect(() => parseGatewayUrl(text)).toThrow(InvalidArgumentError);
-    },
-  );
+  it.each([
+    "",
+    "ftp://x",
+    "http://",
+    "http://user@x",
+    "http://x?y",
+    "http://x#y",
+    "http://x:99999",
+    "unix:",
+    "unix:x.sock",
+    "unix:/",
+  ])("refuses %j", (text) => {
+    expect(() => parseGatewayUrl(text)).toThrow(InvalidArgumentError);
+  });
 });

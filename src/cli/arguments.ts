@@ -67,11 +67,15 @@ export function parsePageSize(text: string): number {
 }
 
 /** The base URL of a gateway; `host:port` alone means cleartext. */
+/** An http or https URL, or `unix:` and the absolute path of a socket. */
 export function parseGatewayUrl(text: string): string {
-  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  if (/^unix:\/[^\0\n]*[^\0\n/]$/.test(text)) return text;
+  const withScheme = /^unix:|^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
   if (url === undefined || !["http:", "https:"].includes(url.protocol) || url.search !== "" || url.hash !== "") {
-    throw new InvalidArgumentError("Give a URL such as http://127.0.0.1:50051.");
+    throw new InvalidArgumentError(
+      "Give a URL such as http://127.0.0.1:50051, or unix: and the absolute path of a socket.",
+    );
   }
   if (url.username !== "" || url.password !== "") {
     throw new InvalidArgumentError("It must not hold a user name or password.");

@@ -1,4 +1,5 @@
 import type { ClientHttp2Stream, Http2Session } from "node:http2";
+import { connect } from "node:net";
 import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { Health } from "../gen/health/v1/health_pb.ts";
@@ -16,12 +17,21 @@ export interface GatewayConnection {
   close(): void;
 }
 
-/** Speaks gRPC: cleartext HTTP/2 for `http:`, TLS for `https:`. */
+/** What calls over a Unix socket say they call. */
+const SOCKET_AUTHORITY = "http://localhost";
+
+/** Speaks gRPC: cleartext HTTP/2 for `http:` and `unix:`, TLS for `https:`. */
 export function connectGateway(url: string): GatewayConnection {
+  const socket = /^unix:(.*)$/.exec(url)?.[1];
+  const baseUrl = socket === undefined ? url : SOCKET_AUTHORITY;
   // Without a ping interval the session manager never verifies a session, which in connect-node 2.1.2 can hang when the
   // peer closes meanwhile. Long-lived callers must notice silence themselves and connect anew.
-  const sessionManager = new QuietSessionManager(url);
-  const transport = createGrpcTransport({ baseUrl: url, sessionManager });
+  const sessionManager = new QuietSessionManager(
+    baseUrl,
+    undefined,
+    socket === undefined ? undefined : { createConnection: () => connect(socket) },
+  );
+  const transport = createGrpcTransport({ baseUrl, sessionManager });
   return {
     tokens: createClient(TokenService, transport),
     revocations: createClient(RevocationService, transport),

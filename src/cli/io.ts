@@ -38,6 +38,8 @@ export interface ServeOptions {
   readonly config: string | undefined;
   readonly listen: string | undefined;
   readonly adminListen: string | undefined;
+  readonly transport: string | undefined;
+  readonly workers: string | undefined;
   readonly insecure: boolean;
   readonly logLevel: string | undefined;
 }
@@ -47,6 +49,7 @@ export interface DevOptions {
   readonly listen: string | undefined;
   readonly adminListen: string | undefined;
   readonly emulatorListen: string | undefined;
+  readonly transport: string | undefined;
   readonly seed: string | undefined;
   readonly output: OutputFormat;
   /** Whether text on standard output may be coloured. */

@@ -22,17 +22,34 @@ describe("local commands", () => {
   it("hand their options on and return the exit code they get", async () => {
     const { calls, run } = recorder();
     const listen = ["--listen", "127.0.0.1:1", "--admin-listen", "127.0.0.1:2"];
+    const transport = ["--transport", "node"];
     const codes = [
-      await cli(["serve", "--config", "c.yaml", ...listen, "--insecure", "--log-level", "debug"], { run }),
-      await cli(["dev", "--config", "c.yaml", ...listen, "--emulator-listen", ":3", "--seed", "s.json"], { run }),
+      await cli(
+        [
+          "serve",
+          "--config",
+          "c.yaml",
+          ...listen,
+          ...transport,
+          "--workers",
+          "3",
+          "--insecure",
+          "--log-level",
+          "debug",
+        ],
+        { run },
+      ),
+      await cli(["dev", "--config", "c.yaml", ...listen, ...transport, "--emulator-listen", ":3", "--seed", "s.json"], {
+        run,
+      }),
       await cli(["emulator", "--listen", ":3", "--seed", "s.json", "--output", "json"], { run }),
       await cli(["config", "check", "--config", "c.yaml"], { run }),
     ].map(({ code }) => code);
     expect(codes).toEqual([7, 7, 7, 7]);
-    const where = { config: "c.yaml", listen: "127.0.0.1:1", adminListen: "127.0.0.1:2" };
+    const where = { config: "c.yaml", listen: "127.0.0.1:1", adminListen: "127.0.0.1:2", transport: "node" };
     const plain = { output: "text", color: false };
     expect(calls).toEqual([
-      { command: "serve", options: { ...where, insecure: true, logLevel: "debug" } },
+      { command: "serve", options: { ...where, workers: "3", insecure: true, logLevel: "debug" } },
       { command: "dev", options: { ...where, emulatorListen: ":3", seed: "s.json", ...plain } },
       { command: "emulator", options: { listen: ":3", seed: "s.json", output: "json", color: false } },
       { command: "configCheck", options: { config: "c.yaml", ...plain } },
@@ -46,6 +63,8 @@ describe("local commands", () => {
       config: undefined,
       listen: undefined,
       adminListen: undefined,
+      transport: undefined,
+      workers: undefined,
       insecure: false,
       logLevel: undefined,
     });

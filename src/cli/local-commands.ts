@@ -27,6 +27,8 @@ function addServe(program: Command, runner: Runner): void {
       "--admin-listen <address>",
       "where probes and metrics are (env: GATEWAY_ADMIN_LISTEN, default: 127.0.0.1:50052)",
     )
+    .option("--transport <name>", "what serves HTTP/2: engine or node (env: GATEWAY_TRANSPORT, default: engine)")
+    .option("--workers <n>", "processes that share the port (env: GATEWAY_WORKERS, default: 1)")
     .option("--insecure", "serve cleartext on addresses that other machines can reach")
     .option("--log-level <level>", "how much to log: trace, debug, info, warn, error, fatal or silent")
     .addHelpText(
@@ -43,6 +45,8 @@ function addServe(program: Command, runner: Runner): void {
           config: options.config,
           listen: options.listen,
           adminListen: options.adminListen,
+          transport: options.transport,
+          workers: options.workers,
           insecure: options.insecure === true,
           logLevel: options.logLevel,
         }),
@@ -64,6 +68,7 @@ function addDev(program: Command, runner: Runner): void {
       "where probes and metrics are (env: GATEWAY_ADMIN_LISTEN, default: 127.0.0.1:50052)",
     )
     .option("--emulator-listen <address>", "where the emulator is (env: EMULATOR_LISTEN, default: 127.0.0.1:50053)")
+    .option("--transport <name>", "what serves HTTP/2: engine or node (env: GATEWAY_TRANSPORT, default: engine)")
     .option("--seed <file>", "machines and tokens that the emulator begins with")
     .addHelpText("after", examples(invocation, "{cli} dev", "{cli} dev --listen 127.0.0.1:0 --output json"))
     .action(
@@ -73,6 +78,7 @@ function addDev(program: Command, runner: Runner): void {
           listen: options.listen,
           adminListen: options.adminListen,
           emulatorListen: options.emulatorListen,
+          transport: options.transport,
           seed: options.seed,
           output: options.output,
           color: printer.colorOut,

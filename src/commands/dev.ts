@@ -24,13 +24,14 @@ export async function dev(options: DevOptions, context: CommandContext): Promise
       GATEWAY_LISTEN: options.listen,
       GATEWAY_ADMIN_LISTEN: options.adminListen,
       EMULATOR_LISTEN: options.emulatorListen,
+      GATEWAY_TRANSPORT: options.transport,
     };
     const loaded = loadConfig({ env: withoutClerk(env), file: options.config, overrides }).config;
     const log = createLogger({ ...loaded.log, format: "pretty", stream: stderr, color: colorErr });
     emulator = await openEmulator(options.seed, loaded.emulator.listen, (event) =>
       log.debug(event, "emulated request"),
     );
-    const { config } = loadConfig({
+    const { config, tls } = loadConfig({
       env: withoutClerk(env),
       file: options.config,
       overrides: {
@@ -40,7 +41,7 @@ export async function dev(options: DevOptions, context: CommandContext): Promise
         CLERK_MACHINE_SECRET_KEY: ownMachine(emulator).secretKey,
       },
     });
-    gateway = await startGateway({ config, log, version });
+    gateway = await startGateway({ config, tls, log, version });
     stdout.write(
       options.output === "json" ? readyLine(gateway, emulator) : await readyPage(gateway, emulator, context),
     );

@@ -1,4 +1,4 @@
-import { endpointsCollide, formatEndpoint, isLoopback } from "./endpoint.ts";
+import { addressesCollide, formatListenAddress, isLocal, isLoopback } from "./endpoint.ts";
 import type { Problem } from "./problem.ts";
 import type { Config } from "./settings.ts";
 
@@ -27,7 +27,7 @@ export function findConflicts(
 }
 
 const CHECKS: readonly Check[] = [
-  exposed("rpc"),
+  exposed("rpc", ["rpc.tlsCertFile", "rpc.tlsKeyFile"], ({ rpc }) => rpc.tlsCertFile !== undefined),
   exposed("admin"),
   exposed("emulator"),
   {
@@ -45,8 +45,22 @@ const CHECKS: readonly Check[] = [
   {
     paths: ["admin.listen", "rpc.listen"],
     find: ({ admin, rpc }) =>
-      endpointsCollide(admin.listen, rpc.listen)
+      addressesCollide(admin.listen, rpc.listen)
         ? { what: "takes the port that GATEWAY_LISTEN takes", fix: "give it a port of its own" }
+        : undefined,
+  },
+  {
+    paths: ["rpc.tlsCertFile", "rpc.tlsKeyFile"],
+    find: ({ rpc }) =>
+      rpc.tlsCertFile !== undefined && rpc.tlsKeyFile === undefined
+        ? { what: "is given without GATEWAY_TLS_KEY_FILE", fix: "give both, or neither" }
+        : undefined,
+  },
+  {
+    paths: ["rpc.tlsKeyFile", "rpc.tlsCertFile"],
+    find: ({ rpc }) =>
+      rpc.tlsKeyFile !== undefined && rpc.tlsCertFile === undefined
+        ? { what: "is given without GATEWAY_TLS_CERT_FILE", fix: "give both, or neither" }
         : undefined,
   },
   {
@@ -72,14 +86,18 @@ const CHECKS: readonly Check[] = [
   },
 ];
 
-function exposed(group: "rpc" | "admin" | "emulator"): Check {
+function exposed(
+  group: "rpc" | "admin" | "emulator",
+  morePaths: readonly string[] = [],
+  hasTls: (config: Config) => boolean = () => false,
+): Check {
   return {
-    paths: [`${group}.listen`, "gateway.insecure"],
+    paths: [`${group}.listen`, "gateway.insecure", ...morePaths],
     find: (config) => {
       const { listen } = config[group];
-      if (config.gateway.insecure || isLoopback(listen.host)) return undefined;
+      if (config.gateway.insecure || isLocal(listen) || hasTls(config)) return undefined;
       return {
-        what: `lets other machines reach ${formatEndpoint(listen)}, and the port has neither TLS nor caller authentication`,
+        what: `lets other machines reach ${formatListenAddress(listen)}, and the port has neither TLS nor caller authentication`,
         fix: "listen on 127.0.0.1, or set GATEWAY_INSECURE=true if the network keeps strangers out",
       };
     },

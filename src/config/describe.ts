@@ -1,5 +1,5 @@
 import type { LoadedConfig } from "../config.ts";
-import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import { formatListenAddress, type ListenAddress } from "./endpoint.ts";
 import { Secret } from "./secret.ts";
 import { listSettings, settingPath } from "./settings.ts";
 import type { Origin } from "./source.ts";
@@ -31,10 +31,10 @@ export function describeConfig({ config, origins }: LoadedConfig): readonly Sett
   });
 }
 
-type Shown = string | number | boolean | Endpoint | Secret | undefined;
+type Shown = string | number | boolean | ListenAddress | Secret | undefined;
 
 function shown(value: Shown): string {
   if (value === undefined) return "not set";
   if (value instanceof Secret) return `set (${value.prefix})`;
-  return typeof value === "object" ? formatEndpoint(value) : String(value);
+  return typeof value === "object" ? formatListenAddress(value) : String(value);
 }

@@ -30,6 +30,7 @@ the defaults below. \`m2m-gateway config check\` shows what is in force and wher
 - Names that are not known are refused, in the file and among variables that begin with \`GATEWAY_\` or \`EMULATOR_\`.
   Those that Kubernetes sets for a service of that name (\`GATEWAY_SERVICE_HOST\` and the like) are not minded.
 - \`:50051\` listens on every address of the machine. In YAML an IPv6 address needs quotes: \`"[::1]:50051"\`.
+- \`unix:/run/m2m-gateway.sock\` serves RPCs on a Unix domain socket, which only this machine can reach.
 `;
 
 /** A file that works as it is where the paths in it exist. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatEndpoint, parseEndpoint } from "./endpoint.ts";
+import { formatEndpoint, formatListenAddress, parseEndpoint, parseListenAddress } from "./endpoint.ts";
 
 describe("an endpoint", () => {
   test.each([
@@ -40,4 +40,18 @@ describe("an endpoint", () => {
   ])("%j is not one", (text) => {
     expect(parseEndpoint(text)).toBeUndefined();
   });
+});
+
+describe("an address to listen at", () => {
+  test.each(["127.0.0.1:50051", "unix:/run/gateway.sock", `unix:/${"a".repeat(102)}`])("%s is read", (text) => {
+    const address = parseListenAddress(text);
+    expect(address === undefined ? undefined : formatListenAddress(address)).toBe(text);
+  });
+
+  test.each(["unix:", "unix:relative.sock", "unix:/", "unix:/run/", "unix:/a\0b", `unix:/${"a".repeat(103)}`])(
+    "%j is not one",
+    (text) => {
+      expect(parseListenAddress(text)).toBeUndefined();
+    },
+  );
 });

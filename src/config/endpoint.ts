@@ -8,6 +8,17 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** A Unix domain socket: whoever may open the file may connect. */
+export interface SocketPath {
+  /** Absolute. */
+  readonly path: string;
+}
+
+export type ListenAddress = Endpoint | SocketPath;
+
+/** The least of what systems allow is 104 bytes, an end mark among them. */
+const MAX_SOCKET_PATH_BYTES = 103;
+const SOCKET_FORM = /^unix:(\/[^\0\n]*[^\0\n/])$/;
 const FORM = /^(?:\[([^\]]+)\]|([^[\]:\s/]*)):(\d{1,5})$/;
 const HOST_NAME = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 const MAX_PORT = 65_535;
@@ -28,6 +39,17 @@ export function parseEndpoint(text: string): Endpoint | undefined {
   return isHost(name) ? { host: name, port } : undefined;
 }
 
+/** Reads what `parseEndpoint` does, and `unix:/absolute/path`. */
+export function parseListenAddress(text: string): ListenAddress | undefined {
+  const path = SOCKET_FORM.exec(text)?.[1];
+  if (path === undefined) return parseEndpoint(text);
+  return Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES ? { path } : undefined;
+}
+
+export function formatListenAddress(address: ListenAddress): string {
+  return "path" in address ? `unix:${address.path}` : formatEndpoint(address);
+}
+
 export function formatEndpoint({ host, port }: Endpoint): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
@@ -39,8 +61,14 @@ export function isLoopback(host: string): boolean {
   return family !== 0 && LOOPBACK.check(host, family === 6 ? "ipv6" : "ipv4");
 }
 
-/** Whether two endpoints cannot both be listened at. */
-export function endpointsCollide(a: Endpoint, b: Endpoint): boolean {
+/** Whether only this machine can reach what listens there. */
+export function isLocal(address: ListenAddress): boolean {
+  return "path" in address || isLoopback(address.host);
+}
+
+/** Whether two addresses cannot both be listened at. */
+export function addressesCollide(a: ListenAddress, b: ListenAddress): boolean {
+  if ("path" in a || "path" in b) return false;
   if (a.port !== b.port || a.port === 0) return false;
   return a.host === b.host || isEvery(a.host) || isEvery(b.host);
 }

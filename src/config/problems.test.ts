@@ -20,7 +20,7 @@ describe("problems", () => {
       "g.yaml: clerk.timoutMs is not a setting: did you mean clerk.timeoutMs?",
       "g.yaml: logs is not a group of settings: did you mean log?",
       "GATEWAY_INSECURE is not true or false: correct it, or leave it out for the default (false)",
-      "GATEWAY_LISTEN is not host:port, [IPv6 address]:port or :port with a port from 0 to 65535: correct it, or leave it out for the default (127.0.0.1:50051)",
+      "GATEWAY_LISTEN is not host:port, [IPv6 address]:port or :port with a port from 0 to 65535, nor unix: and an absolute path of at most 103 bytes: correct it, or leave it out for the default (127.0.0.1:50051)",
       "the flag for GATEWAY_ADMIN_LISTEN is not host:port, [IPv6 address]:port or :port with a port from 0 to 65535: correct it, or leave it out for the default (127.0.0.1:50052)",
       "g.yaml: clerk.timeoutMs is not a whole number from 100 to 60000 (milliseconds): correct it, or leave it out for the default (5000)",
       "GATEWAY_VERDICT_TTL_MS is not a whole number from 0 to 3600000 (milliseconds): correct it, or leave it out for the default (30000)",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Endpoint, parseEndpoint } from "./endpoint.ts";
+import { type Endpoint, type ListenAddress, parseEndpoint, parseListenAddress } from "./endpoint.ts";
 import { Secret } from "./secret.ts";
 
 /** What is known of a setting beyond its schema. */
@@ -77,6 +77,24 @@ export function listen(variable: string, initial: string, description: string) {
     .transform((text, context): Endpoint => {
       const endpoint = parseEndpoint(text);
       if (endpoint !== undefined) return endpoint;
+      context.addIssue({ code: "custom", message: error });
+      return z.NEVER;
+    })
+    .prefault(initial)
+    .register(settingFacts, { variable, kind: "text", description, accepts, initial });
+}
+
+/** The same, or the path of a Unix domain socket. */
+export function listenOrSocket(variable: string, initial: string, description: string) {
+  const accepts =
+    "host:port, [IPv6 address]:port or :port, port 0 to 65535, where 0 takes any free port; or unix:/absolute/path";
+  const error =
+    "is not host:port, [IPv6 address]:port or :port with a port from 0 to 65535, nor unix: and an absolute path of at most 103 bytes";
+  return z
+    .string({ error })
+    .transform((text, context): ListenAddress => {
+      const address = parseListenAddress(text);
+      if (address !== undefined) return address;
       context.addIssue({ code: "custom", message: error });
       return z.NEVER;
     })

@@ -1,11 +1,11 @@
-import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
 import { z } from "zod";
+import { generateReplicaName } from "./replica-name.ts";
 import {
   choice,
   httpUrl,
   key,
   listen,
+  listenOrSocket,
   matching,
   onOff,
   optionalText,
@@ -23,16 +23,37 @@ export const configSchema = z.strictObject({
   gateway: z.strictObject({
     insecure: onOff(
       "GATEWAY_INSECURE",
-      "Allows listening on addresses that other machines can reach, and plain http to an upstream on another machine. The ports have neither TLS nor caller authentication: allow it only where the network keeps strangers out.",
+      "Allows listening on addresses that other machines can reach, and plain http to an upstream on another machine. The RPC port needs it only without TLS. Neither port authenticates callers: allow it only where the network keeps strangers out.",
     ),
     replica: processName(
       "GATEWAY_REPLICA",
-      generateReplica,
+      generateReplicaName,
       "Name of this process: the origin of the revocations that it records. Must be unique among processes that run at the same time.",
     ),
   }),
   rpc: z.strictObject({
-    listen: listen("GATEWAY_LISTEN", "127.0.0.1:50051", "Where gRPC, gRPC-Web and Connect are served."),
+    listen: listenOrSocket("GATEWAY_LISTEN", "127.0.0.1:50051", "Where gRPC, gRPC-Web and Connect are served."),
+    transport: choice(
+      "GATEWAY_TRANSPORT",
+      ["engine", "node"],
+      "engine",
+      "Which HTTP/2 implementation serves RPCs: the gateway's own, or Node's.",
+    ),
+    workers: whole(
+      "GATEWAY_WORKERS",
+      { min: 1, max: 64, initial: 1, unit: "processes" },
+      "How many processes serve RPCs on the one port, each with its own cache. `docs/operations.md` says when to want more than one. `dev` runs one whatever is given.",
+    ),
+    tlsCertFile: optionalText(
+      "GATEWAY_TLS_CERT_FILE",
+      "the path of a file",
+      "PEM file of the certificate, and of its chain, that callers of RPCs are shown. Given with the key, RPCs are served over TLS; the admin port is not.",
+    ),
+    tlsKeyFile: optionalText(
+      "GATEWAY_TLS_KEY_FILE",
+      "the path of a file",
+      "PEM file of the private key of that certificate.",
+    ),
     maxMessageBytes: whole(
       "GATEWAY_MAX_MESSAGE_BYTES",
       { min: 1024, max: 67_108_864, initial: 4_194_304, unit: "bytes" },
@@ -269,11 +290,4 @@ export function listSettings(): readonly Setting[] {
 /** The setting's key in the file and its place in `Config`. */
 export function settingPath({ group, key: name }: Setting): string {
   return `${group}.${name}`;
-}
-
-function generateReplica(): string {
-  const host = hostname()
-    .replace(/[^\w.-]/g, "-")
-    .slice(0, 56);
-  return `${host === "" ? "gateway" : host}-${randomBytes(3).toString("hex")}`;
 }
