@@ -1,11 +1,10 @@
 import type { Config } from "./config/settings.ts";
 import type { Logger } from "./logger.ts";
 import { MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
-import type { RedisParts } from "./redis/connect-redis.ts";
-import { openRedisTier } from "./redis-tier.ts";
+import { openRedisTier, openRedisVerdicts } from "./redis-tier.ts";
 import { Budget } from "./token/budget.ts";
 import { createDigester } from "./token/digest.ts";
-import type { Clock, RevocationLog } from "./token/ports.ts";
+import type { Clock, RevocationLog, VerdictStore } from "./token/ports.ts";
 import { Recorder } from "./token/recorder.ts";
 import { Revalidator } from "./token/revalidator.ts";
 import { RevocationFeed } from "./token/revocation-feed.ts";
@@ -24,12 +23,14 @@ export type Domain = ReturnType<typeof createDomain>;
 
 /**
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
+ *
+ * @param givenLog the log, where another process follows it; closed with the rest
  * @throws ConfigError when the configuration of Redis cannot be used
  */
-export function createDomain(config: Config, log: Logger, clock: Clock) {
+export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: RevocationLog) {
   const upstream = createUpstream(config, clock);
-  const redis = openRedisTier({ config, log, clock, scope: upstream.verifyScope });
-  const revocationLog = redis?.log ?? new MemoryRevocationLog(() => clock.wallMs());
+  const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
+  const { revocationLog, store } = shared;
   const cache = new VerdictCache({
     clock,
     ttlMs: config.cache.verdictTtlMs,
@@ -39,10 +40,10 @@ export function createDomain(config: Config, log: Logger, clock: Clock) {
     maxRefused: config.cache.refusalMaxEntries,
   });
   const facts = createFacts(config, log, clock, revocationLog, cache);
-  const finders = createFinders({ config, log, clock, upstream, redis, ...facts });
+  const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   const verifier = new Verifier({
     upstream,
-    store: redis?.store,
+    store,
     cache,
     ...facts,
     ...finders,
@@ -62,10 +63,35 @@ export function createDomain(config: Config, log: Logger, clock: Clock) {
     finders.revalidator.close();
     facts.recorder.close();
     await facts.feed.close();
-    await (redis ?? revocationLog).close();
+    await shared.close();
     await upstream.close();
   };
   return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, start, close };
+}
+
+interface Shared {
+  readonly revocationLog: RevocationLog;
+  readonly store: VerdictStore | undefined;
+  readonly close: () => Promise<void>;
+}
+
+/** What other processes have a part in. */
+function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: RevocationLog | undefined): Shared {
+  if (givenLog === undefined) {
+    const redis = openRedisTier(options);
+    if (redis !== undefined) return { revocationLog: redis.log, store: redis.store, close: () => redis.close() };
+    const memory = new MemoryRevocationLog(() => options.clock.wallMs());
+    return { revocationLog: memory, store: undefined, close: () => memory.close() };
+  }
+  const verdicts = openRedisVerdicts(options);
+  return {
+    revocationLog: givenLog,
+    store: verdicts?.store,
+    async close() {
+      await givenLog.close();
+      await verdicts?.close();
+    },
+  };
 }
 
 function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, cache: VerdictCache) {
@@ -112,15 +138,15 @@ interface FinderParts {
   readonly log: Logger;
   readonly clock: Clock;
   readonly upstream: ClerkUpstream;
-  readonly redis: RedisParts | undefined;
+  readonly store: VerdictStore | undefined;
   readonly recorder: Recorder;
   readonly revocations: Revocations;
 }
 
 /** What finds out about revocations that nobody told the gateway of. */
-function createFinders({ config, log, clock, upstream, redis, recorder, revocations }: FinderParts) {
+function createFinders({ config, log, clock, upstream, store, recorder, revocations }: FinderParts) {
   const { renewPerSecond, renewPerDay, sweepIntervalMs } = config.outOfBand;
-  const shared = { store: redis?.store, recorder, revocations, clock };
+  const shared = { store, recorder, revocations, clock };
   const revalidator = new Revalidator({
     ...shared,
     budget: new Budget({ clock, perSecond: renewPerSecond, perDay: renewPerDay }),

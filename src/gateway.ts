@@ -1,13 +1,16 @@
-import { type Readiness, startAdminServer } from "./admin/admin-server.ts";
+import { type AdminServer, type Readiness, startAdminServer } from "./admin/admin-server.ts";
 import { createCallLog } from "./call-log.ts";
 import type { Config } from "./config/settings.ts";
+import type { TlsFiles } from "./config/tls-files.ts";
 import { createDomain, type Domain } from "./domain.ts";
 import type { Logger } from "./logger.ts";
-import { createMetrics } from "./metrics.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
+import type { CallReport } from "./rpc/call-report.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
+import { createLanes } from "./rpc/lanes.ts";
 import { createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
-import { startRpcServer } from "./rpc/rpc-server.ts";
+import { type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
 import { createValidateInterceptor } from "./rpc/validate-interceptor.ts";
 import {
   type FreshnessSnapshot,
@@ -18,17 +21,30 @@ import {
   takeStatus,
 } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
-import type { Clock } from "./token/ports.ts";
+import type { Clock, RevocationLog } from "./token/ports.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
   readonly log: Logger;
   readonly version: string;
+  /** Serves RPCs over TLS. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 /** Parts that tests replace. */
 export interface GatewayOverrides {
   readonly clock?: Clock;
+}
+
+/** A gateway without its admin port. */
+export interface GatewayBody {
+  readonly metrics: Metrics;
+  readiness(): Readiness;
+  freshness(): FreshnessSnapshot;
+  /** Serves RPCs from now on. Returns where. */
+  listen(): Promise<string>;
+  /** As `Gateway.close`. Later calls return the first one's promise. */
+  close(): Promise<void>;
 }
 
 export interface Gateway {
@@ -47,8 +63,34 @@ const HEALTH_INTERVAL_MS = 250;
 
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
 export async function startGateway(options: GatewayOptions, overrides: GatewayOverrides = {}): Promise<Gateway> {
+  const body = await openGateway(options, overrides);
+  let admin: AdminServer | undefined;
+  try {
+    admin = await startAdminServer({
+      ...options.config.admin.listen,
+      metrics: () => body.metrics.render(),
+      contentType: body.metrics.contentType,
+      ready: () => body.readiness(),
+      log: options.log,
+    });
+    const { url: adminUrl, close: closeAdmin } = admin;
+    const url = await body.listen();
+    return { url, adminUrl, close: () => body.close().then(closeAdmin) };
+  } catch (error) {
+    await body.close();
+    await admin?.close();
+    throw error;
+  }
+}
+
+/** Builds a gateway that is able to decide and does not listen yet. `revocationLog`: as for `createDomain`. */
+export async function openGateway(
+  options: GatewayOptions,
+  overrides: GatewayOverrides = {},
+  revocationLog?: RevocationLog,
+): Promise<GatewayBody> {
   const { config, version } = options;
-  const domain = createDomain(config, options.log, overrides.clock ?? systemClock);
+  const domain = createDomain(config, options.log, overrides.clock ?? systemClock, revocationLog);
   await domain.start();
   const lifetime = { draining: false };
   const parts: StatusParts = {
@@ -61,21 +103,25 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
     isDraining: () => lifetime.draining,
   };
   const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
-  const { rpc, admin } = await startServers(options, domain, parts, health);
+  const metrics = createMetrics(version, () => takeStatus(parts));
   const stopHealth = followFreshness(health, () => freshnessState(parts), domain.clock);
-
+  let rpc: RpcServer | undefined;
   const close = async () => {
     lifetime.draining = true;
     stopHealth();
     setHealth(health, "not_serving");
-    await rpc.drain(config.rpc.drainGraceMs);
+    await rpc?.drain(config.rpc.drainGraceMs);
     await domain.close();
-    await admin.close();
   };
   let closed: Promise<void> | undefined;
   return {
-    url: rpc.url,
-    adminUrl: admin.url,
+    metrics,
+    readiness: () => readinessOf(takeFreshness(parts)),
+    freshness: () => takeFreshness(parts),
+    async listen() {
+      rpc = await serveRpcs(options, domain, parts, health, metrics);
+      return rpc.url;
+    },
     close() {
       closed ??= close();
       return closed;
@@ -83,13 +129,13 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
   };
 }
 
-async function startServers(
-  { config, log, version }: GatewayOptions,
+function serveRpcs(
+  { config, log, tls }: GatewayOptions,
   domain: Domain,
   parts: StatusParts,
   health: HealthStatuses,
-) {
-  const metrics = createMetrics(version, () => takeStatus(parts));
+  metrics: Metrics,
+): Promise<RpcServer> {
   const dependencies: RpcDependencies = {
     ...domain,
     watch: config.watch,
@@ -100,29 +146,25 @@ async function startServers(
     isDegraded: () => freshnessState(parts) !== "synced",
   };
   const logCall = createCallLog(log, domain.clock);
-  const admin = await startAdminServer({
-    ...config.admin.listen,
-    metrics: () => metrics.render(),
-    contentType: metrics.contentType,
-    ready: () => readinessOf(takeFreshness(parts)),
-    log,
+  const onCall = (report: CallReport) => {
+    metrics.recordRpc(report);
+    logCall(report);
+  };
+  const onCalls = (report: CallReport, count: number) => {
+    metrics.recordRpc(report, count);
+    if (log.isLevelEnabled("debug")) for (let i = 0; i < count; i++) logCall(report);
+  };
+  return startRpcServer({
+    listen: config.rpc.listen,
+    tls,
+    transport: config.rpc.transport,
+    onEngineError: (err) => log.error({ err }, "a connection failed"),
+    routes: createRoutes(dependencies, health),
+    interceptors: [createValidateInterceptor()],
+    maxMessageBytes: config.rpc.maxMessageBytes,
+    onCall,
+    lanes: createLanes(dependencies, onCall, onCalls),
   });
-  try {
-    const rpc = await startRpcServer({
-      ...config.rpc.listen,
-      routes: createRoutes(dependencies, health),
-      interceptors: [createValidateInterceptor()],
-      maxMessageBytes: config.rpc.maxMessageBytes,
-      onCall: (report) => {
-        metrics.recordRpc(report);
-        logCall(report);
-      },
-    });
-    return { rpc, admin };
-  } catch (error) {
-    await admin.close();
-    throw error;
-  }
 }
 
 /** grpc.health.v1 is told of changes by looking often: nothing else needs to know what the state depends on. */

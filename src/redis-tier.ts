@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { ConfigError } from "./config/problem.ts";
 import type { Config } from "./config/settings.ts";
 import type { Logger } from "./logger.ts";
-import { connectRedis, type RedisParts } from "./redis/connect-redis.ts";
+import { connectRedis, connectRevocationLog, connectVerdictStore, type RedisParts } from "./redis/connect-redis.ts";
+import type { RedisOptions } from "./redis/options.ts";
 import { parseRedisUrl, type RedisTarget, type RedisTls } from "./redis/redis-url.ts";
 import type { Clock } from "./token/ports.ts";
 
@@ -21,12 +22,29 @@ const MAX_COMMAND_TIMEOUT_MS = 250;
  * The Redis that the configuration names, or `undefined` when it names none.
  * @throws ConfigError
  */
-export function openRedisTier({ config, log, clock, scope }: RedisTierOptions): RedisParts | undefined {
+export function openRedisTier(options: RedisTierOptions): RedisParts | undefined {
+  const redis = redisOptions(options);
+  return redis === undefined ? undefined : connectRedis(redis);
+}
+
+/** The verdicts in it alone, for a process that is told the log by another one. @throws ConfigError */
+export function openRedisVerdicts(options: RedisTierOptions): Pick<RedisParts, "store" | "close"> | undefined {
+  const redis = redisOptions(options);
+  return redis === undefined ? undefined : connectVerdictStore(redis);
+}
+
+/** The log in it alone, for a process that verifies nothing. @throws ConfigError */
+export function openRedisLog(options: Omit<RedisTierOptions, "scope">): Pick<RedisParts, "log" | "close"> | undefined {
+  const redis = redisOptions({ ...options, scope: "" });
+  return redis === undefined ? undefined : connectRevocationLog(redis);
+}
+
+function redisOptions({ config, log, clock, scope }: RedisTierOptions): RedisOptions | undefined {
   const { redis, revocations, cache, gateway } = config;
   if (redis.url === undefined) return undefined;
   const target = targetOf(redis.url.reveal());
   const boundMs = revocations.stalenessBoundMs;
-  return connectRedis({
+  return {
     ...target,
     ...(redis.password === undefined ? {} : { password: redis.password.reveal() }),
     ...(target.tls === undefined ? {} : { tls: tlsOf(redis) }),
@@ -45,7 +63,7 @@ export function openRedisTier({ config, log, clock, scope }: RedisTierOptions): 
       if (event.kind === "error") log.warn({ err: event.error }, "redis");
       else log.info({ redis: event.kind }, "redis");
     },
-  });
+  };
 }
 
 function targetOf(url: string): RedisTarget {

@@ -14,9 +14,10 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
   memory: { rooms: ["token"], packages: ["node:"] },
   upstream: { rooms: ["token"], packages: ["node:", "undici"] },
   emulator: { rooms: [], packages: ["node:"] },
+  http2: { rooms: [], packages: ["node:"] },
   gen: { rooms: [], packages: ["@bufbuild/protobuf", "@bufbuild/protovalidate"] },
   rpc: {
-    rooms: ["token", "gen", "status"],
+    rooms: ["token", "gen", "http2", "status"],
     packages: ["node:", "@connectrpc/", "@bufbuild/protobuf", "@bufbuild/protovalidate"],
   },
   admin: { rooms: ["logger"], packages: ["node:"] },
@@ -35,8 +36,12 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: [],
   },
   commands: {
-    rooms: ["cli", "config", "emulator", "gateway", "gen", "logger"],
+    rooms: ["cli", "config", "emulator", "gateway", "gen", "logger", "workers"],
     packages: ["@connectrpc/"],
+  },
+  workers: {
+    rooms: ["admin", "config", "gateway", "logger", "memory", "redis", "redis-tier", "system-clock", "token"],
+    packages: ["node:cluster"],
   },
   main: { rooms: ["cli", "commands", "config"], packages: ["node:"] },
 };

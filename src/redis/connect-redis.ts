@@ -23,32 +23,50 @@ export interface RedisParts {
  * @throws Error when the options contradict each other
  */
 export function connectRedis(options: RedisOptions): RedisParts {
-  const prefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
+  const forLog = connectRevocationLog(options);
+  const forVerdicts = connectVerdictStore(options);
+  return {
+    log: forLog.log,
+    store: forVerdicts.store,
+    async close() {
+      await Promise.all([forLog.close(), forVerdicts.close()]);
+    },
+  };
+}
+
+/** The log alone. @throws Error when the options contradict each other */
+export function connectRevocationLog(options: RedisOptions): Pick<RedisParts, "log" | "close"> {
   checkOptions(options);
-  const keys = logKeys(prefix);
+  const prefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
   const channel = revocationsChannel(prefix);
-  const verdictKeys = new VerdictKeys({ prefix, hmacKey: options.hmacKey, scope: options.scope });
   const subscription = new Subscription(options, channel);
-  const logClient = openClient(options, "commands");
-  const storeClient = openClient(options, "commands");
+  const client = openClient(options, "commands");
   let connected = false;
   const turn = (now: boolean) => {
     if (now === connected) return;
     connected = now;
     options.onEvent({ kind: now ? "connected" : "disconnected" });
   };
-  logClient.on("ready", () => turn(true));
-  logClient.on("close", () => turn(false));
-  const log = new RedisRevocationLog(options, logClient, subscription, keys, channel);
+  client.on("ready", () => turn(true));
+  client.on("close", () => turn(false));
+  const log = new RedisRevocationLog(options, client, subscription, logKeys(prefix), channel);
   subscription.open();
   return {
     log,
-    store: new RedisVerdictStore(options, storeClient, verdictKeys),
     async close() {
       await log.close();
-      await Promise.all([subscription.close(), closeClient(logClient), closeClient(storeClient)]);
+      await Promise.all([subscription.close(), closeClient(client)]);
     },
   };
+}
+
+/** The verdicts alone. @throws Error when the options contradict each other */
+export function connectVerdictStore(options: RedisOptions): Pick<RedisParts, "store" | "close"> {
+  checkOptions(options);
+  const { hmacKey, scope, keyPrefix: prefix = DEFAULT_KEY_PREFIX } = options;
+  const client = openClient(options, "commands");
+  const store = new RedisVerdictStore(options, client, new VerdictKeys({ prefix, hmacKey, scope }));
+  return { store, close: () => closeClient(client) };
 }
 
 function checkOptions({ mode, nodes, sentinelMaster }: RedisOptions): void {

@@ -1,0 +1,116 @@
+import cluster from "node:cluster";
+import { configFromHandover } from "../config.ts";
+import { type GatewayBody, openGateway } from "../gateway.ts";
+import { createLogger, type Logger } from "../logger.ts";
+import { systemClock } from "../system-clock.ts";
+import { type Channel, channelOf } from "./channel.ts";
+import { type FromWorker, type Init, parseToWorker, type ToWorker } from "./control-messages.ts";
+import { RelayedRevocationLog } from "./relayed-revocation-log.ts";
+import { workerConfig } from "./worker-config.ts";
+
+export interface WorkerOptions {
+  readonly version: string;
+  readonly stderr: { write(text: string): unknown };
+  readonly color: boolean;
+  /** Aborted when this process is asked to end. */
+  readonly signal: AbortSignal;
+}
+
+const STATE_INTERVAL_MS = 250;
+/** Of no weight for what is answered from caches: their time runs from the start of the read. */
+const READ_TIMEOUT_MS = 10_000;
+
+/** Whether this process was started by a primary. */
+export function isWorker(): boolean {
+  return cluster.isWorker;
+}
+
+/**
+ * Serves RPCs until the primary or the signal says to end. If the primary ends without a word, so does this process, at
+ * once: `cluster` sees to that.
+ */
+export async function runWorker(options: WorkerOptions): Promise<void> {
+  const { worker } = cluster;
+  if (worker === undefined) throw new Error("this process was not started by a primary");
+  const channel = channelOf(worker);
+  const init = await initialized(channel);
+  const config = workerConfig(configFromHandover(init.config), init.name, init.index, init.count);
+  const log = createLogger({
+    ...config.log,
+    stream: options.stderr,
+    color: options.color,
+    fields: { worker: init.index },
+  });
+  const onError = (err: unknown) => log.error({ err }, "a message of the primary is not understood");
+  const revocationLog = new RelayedRevocationLog({
+    channel,
+    clock: systemClock,
+    readTimeoutMs: READ_TIMEOUT_MS,
+    onError,
+  });
+  const tls = init.tls ?? undefined;
+  const body = await openGateway({ config, log, version: options.version, tls }, {}, revocationLog);
+  const told = drainTold(channel, body, log, onError, options.signal);
+  send(channel, { kind: "serving", url: await body.listen() });
+  const telling = setInterval(() => tellState(channel, body), STATE_INTERVAL_MS);
+  tellState(channel, body);
+  await told;
+  await body.close();
+  clearInterval(telling);
+  worker.disconnect();
+}
+
+function initialized(channel: Channel): Promise<Init> {
+  return new Promise((resolve, reject) => {
+    const stop = channel.listen((message) => {
+      try {
+        const init = parseToWorker(message);
+        if (init?.kind !== "init") return;
+        stop();
+        resolve(init);
+      } catch (error) {
+        reject(error);
+      }
+    });
+    send(channel, { kind: "hello" });
+  });
+}
+
+/** Answers the primary. Resolves when it, or the signal, says to end. */
+function drainTold(
+  channel: Channel,
+  body: GatewayBody,
+  log: Logger,
+  onError: (error: unknown) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    channel.listen((message) => {
+      let told: ToWorker | undefined;
+      try {
+        told = parseToWorker(message);
+      } catch (error) {
+        onError(error);
+        return;
+      }
+      if (told?.kind === "drain") resolve();
+      if (told?.kind !== "report") return;
+      const { id } = told;
+      body.metrics.render().then(
+        (text) => send(channel, { kind: "metrics", id, text }),
+        (err: unknown) => log.warn({ err }, "the metrics cannot be told"),
+      );
+    });
+  });
+}
+
+function tellState(channel: Channel, body: GatewayBody): void {
+  const { state, cursor, stalenessMs } = body.freshness();
+  send(channel, { kind: "state", state, cursor, stalenessMs: Number.isFinite(stalenessMs) ? stalenessMs : null });
+}
+
+function send(channel: Channel, message: FromWorker): void {
+  channel.send(message);
+}
