@@ -4,16 +4,13 @@
  *
  *     npx tsx bench/replay.ts [--json]        after npm run build
  */
-import { randomBytes } from "node:crypto";
 import { Source, type VerifyTokenResponse } from "../src/gen/m2mgateway/v1/token_service_pb.ts";
-import type { TokenId } from "../src/token/token.ts";
 import type { MintedToken } from "../test/faults/emulator-process.ts";
 import type { GatewayProcess } from "../test/faults/gateway-process.ts";
-import { connectReplica } from "../test/support/redis/redis-replica.ts";
-import { type Bed, bench, mebibytes, percentiles } from "./harness.ts";
+import { fillLog } from "./fill-log.ts";
+import { bench, mebibytes, percentiles } from "./harness.ts";
 
 const REVOCATIONS = 10_000;
-const APPENDERS = 32;
 const LIVE_TOKENS = 100;
 const RESTARTS = 5;
 const AFTER_SERVING_MS = 1_000;
@@ -24,36 +21,6 @@ interface Restart {
   readonly rssBytes: number;
   readonly held: number;
   readonly answers: readonly VerifyTokenResponse[];
-}
-
-/** Puts facts into the log as a replica does. Returns where the log ends. */
-async function fillLog({ redisPort }: Bed): Promise<void> {
-  const replica = connectReplica(
-    { mode: "single", nodes: [{ host: "127.0.0.1", port: redisPort }] },
-    { replica: "filler", commandTimeoutMs: 5_000 },
-  );
-  let left = REVOCATIONS;
-  const append = async () => {
-    while (left > 0) {
-      left -= 1;
-      const revokedAtMs = Date.now();
-      await replica.log.append(
-        {
-          tokenId: `mt_${randomBytes(16).toString("hex")}` as TokenId,
-          subject: undefined,
-          reason: "filled in",
-          revokedAtMs,
-          rememberUntilMs: revokedAtMs + 3_600_000,
-          source: "api",
-          origin: "filler",
-        },
-        new AbortController().signal,
-      );
-    }
-  };
-  await replica.log.read(undefined, new AbortController().signal);
-  await Promise.all(Array.from({ length: APPENDERS }, append));
-  await replica.close();
 }
 
 /** Starts the replica again and asks it about live tokens, whose verdicts Redis holds, from before it answers. */
@@ -111,12 +78,11 @@ function parseLine(line: string): { readonly msg?: string; readonly redis?: stri
   }
 }
 
-await bench(async (bed) => {
-  const { emulator, startGateway } = bed;
+await bench(async ({ emulator, redisPort, startGateway }) => {
   const other = await startGateway("a");
   const gateway = await startGateway("b", { GATEWAY_LOG_LEVEL: "info" });
   const emptyBytes = gateway.process.residentBytes();
-  await fillLog(bed);
+  await fillLog(redisPort, REVOCATIONS);
   const tokens: MintedToken[] = [];
   for (let count = 0; count < LIVE_TOKENS; count += 1) tokens.push(await emulator.mint());
   const restarts: Restart[] = [];

@@ -1,0 +1,85 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { findProgram } from "./find-program.ts";
+
+/** Which cores do what. A core may have several tasks where there are few. */
+export interface Cores {
+  /** Where the server under test runs; `undefined` where nothing can be pinned. */
+  readonly server: number | undefined;
+  /** Where the load comes from. */
+  readonly load: number | undefined;
+  /** Where the emulator and Redis run. */
+  readonly support: number | undefined;
+  /** All that this process may use. */
+  readonly all: readonly number[];
+  /** What a reader of the figures must know. */
+  readonly remark: string;
+}
+
+export function planCores(): Cores {
+  const all = allowedCores();
+  if (all.length === 0 || findProgram("taskset") === undefined) {
+    const remark = "nothing is pinned: that needs Linux and taskset (package util-linux)";
+    return { server: undefined, load: undefined, support: undefined, all, remark };
+  }
+  return assignCores(all, siblingsOf(all[0] ?? 0));
+}
+
+/** @param siblings the cores that are threads of the first one's physical core, itself included */
+export function assignCores(all: readonly number[], siblings: readonly number[]): Cores {
+  const [server = 0] = all;
+  const others = all.filter((core) => core !== server);
+  if (others.length === 0) {
+    const remark = `server, load and all else share core ${server}: compare CPU per request, not throughput`;
+    return { server, load: server, support: server, all, remark };
+  }
+  // A thread of the same physical core would take from the server what the load costs.
+  const ordered = [...others.filter((core) => !siblings.includes(core)), ...others.filter((c) => siblings.includes(c))];
+  const [load = server, support = load] = ordered;
+  const shared = siblings.includes(load) ? "; they are threads of one physical core" : "";
+  const remark = `server on core ${server}, load on core ${load}, emulator and Redis on core ${support}${shared}`;
+  return { server, load, support, all, remark };
+}
+
+/** A command line that runs on one core or some. It keeps its process id: taskset becomes the command. */
+export function pinned(
+  core: number | readonly number[] | undefined,
+  command: string,
+  args: readonly string[],
+): [string, string[]] {
+  const list = [core ?? []].flat().join(",");
+  return list === "" ? [command, [...args]] : ["taskset", ["--cpu-list", list, command, ...args]];
+}
+
+/** Moves this process to a core; what it starts afterwards inherits that. */
+export function moveSelf(core: number | undefined): void {
+  if (core === undefined) return;
+  execFileSync("taskset", ["--all-tasks", "--pid", "--cpu-list", `${core}`, `${process.pid}`], { stdio: "ignore" });
+}
+
+/** `0-2,5` as numbers. */
+export function parseCpuList(text: string): number[] {
+  return text
+    .trim()
+    .split(",")
+    .filter((part) => part !== "")
+    .flatMap((part) => {
+      const [first = 0, last = first] = part.split("-").map(Number);
+      return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    });
+}
+
+function allowedCores(): number[] {
+  if (process.platform !== "linux") return [];
+  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  return parseCpuList(list ?? "");
+}
+
+function siblingsOf(core: number): number[] {
+  try {
+    return parseCpuList(readFileSync(`/sys/devices/system/cpu/cpu${core}/topology/thread_siblings_list`, "utf8"));
+  } catch {
+    // Machines without that file do not say; then the core is taken to be alone.
+    return [core];
+  }
+}
