@@ -4,6 +4,18 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     reporters: ["default", "./test/support/summary-reporter.ts"],
+    // Everything on the gateway's own HTTP/2 engine, and what callers see once more on Node's.
+    projects: [
+      { extends: true, test: { name: "engine" } },
+      {
+        extends: true,
+        test: {
+          name: "node",
+          include: ["test/{e2e,hostile,interop,rpc,faults}/**/*.test.ts"],
+          env: { GATEWAY_TRANSPORT: "node" },
+        },
+      },
+    ],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     restoreMocks: true,

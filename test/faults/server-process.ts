@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { ROOT } from "../support/process-fixture.ts";
+import { TRANSPORT_ENV } from "../support/test-transport.ts";
 
 const START_TIMEOUT_MS = 20_000;
 const KEPT_OUTPUT = 8_000;
@@ -48,7 +49,7 @@ export class ServerProcess {
     const child = spawn(process.execPath, ["dist/main.js", ...this.#options.args], {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH, HOME, NO_COLOR: "1", ...this.#options.env },
+      env: { PATH, HOME, NO_COLOR: "1", ...TRANSPORT_ENV, ...this.#options.env },
     });
     this.#child = child;
     this.#stdout = "";

@@ -8,6 +8,7 @@ import { GatewayService } from "../../src/gen/m2mgateway/v1/gateway_service_pb.t
 import { RevocationService, type WatchRevocationsResponse } from "../../src/gen/m2mgateway/v1/revocation_service_pb.ts";
 import { TokenService } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { createLogger } from "../../src/logger.ts";
+import { TRANSPORT_ENV } from "./test-transport.ts";
 
 export interface GatewayFixtureOptions {
   /** Which of the emulator's keys the gateway is given; `both` when not said. The machine is `billing`. */
@@ -71,7 +72,10 @@ export async function startGatewayFixture(options: GatewayFixtureOptions = {}): 
 
 async function startGatewayOn(emulator: Emulator, options: GatewayFixtureOptions): Promise<RunningGateway> {
   const logLines: string[] = [];
-  const { config } = loadConfig({ env: { ...environmentOf(emulator, options.keys), ...options.env }, needsKey: true });
+  const { config } = loadConfig({
+    env: { ...TRANSPORT_ENV, ...environmentOf(emulator, options.keys), ...options.env },
+    needsKey: true,
+  });
   const log = createLogger({ ...config.log, stream: { write: (line) => logLines.push(line) } });
   const gateway = await startGateway({ config, log, version: "0.0.0-test" });
   const sessions = new Http2SessionManager(gateway.url);

@@ -11,6 +11,7 @@ import { GatewayService } from "../../src/gen/m2mgateway/v1/gateway_service_pb.t
 import { RevocationService } from "../../src/gen/m2mgateway/v1/revocation_service_pb.ts";
 import { Source, TokenService, Verdict } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { createLogger } from "../../src/logger.ts";
+import { TRANSPORT_ENV } from "./test-transport.ts";
 
 export interface HostileOptions {
   /** Settings by their variables, on top of the fixture's own. */
@@ -51,6 +52,7 @@ export async function startHostile(options: HostileOptions = {}): Promise<Hostil
   const emulator = await startEmulator();
   const { config } = loadConfig({
     env: {
+      ...TRANSPORT_ENV,
       GATEWAY_LISTEN: "127.0.0.1:0",
       GATEWAY_ADMIN_LISTEN: "127.0.0.1:0",
       GATEWAY_DRAIN_GRACE_MS: "0",

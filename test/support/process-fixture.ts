@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { TRANSPORT_ENV } from "./test-transport.ts";
 
 /** Where printed commands are meant to be pasted. */
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -49,7 +50,11 @@ function run(file: string, args: readonly string[], { env = {}, stdin = "" }: Pr
   const { PATH = "", HOME = "" } = process.env;
   // A group of its own, so that what a shell started ends with it. Nothing of the developer's environment but the paths:
   // their keys and settings must not change what is tested.
-  const child = spawn(file, [...args], { cwd: ROOT, detached: true, env: { PATH, HOME, NO_COLOR: "1", ...env } });
+  const child = spawn(file, [...args], {
+    cwd: ROOT,
+    detached: true,
+    env: { PATH, HOME, NO_COLOR: "1", ...TRANSPORT_ENV, ...env },
+  });
   const output = { stdout: "", stderr: "" };
   const listeners = new Set<() => void>();
   for (const name of ["stdout", "stderr"] as const) {
