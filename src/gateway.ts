@@ -93,6 +93,7 @@ export async function openGateway(
   const domain = createDomain(config, options.log, overrides.clock ?? systemClock, revocationLog);
   await domain.start();
   const lifetime = { draining: false };
+  let rpc: RpcServer | undefined;
   const parts: StatusParts = {
     ...domain,
     version,
@@ -100,12 +101,12 @@ export async function openGateway(
     startedAtMs: domain.clock.wallMs(),
     upstreamUrl: config.clerk.url,
     watchers: { open: 0, cut: 0 },
+    open: () => rpc?.counts() ?? { connections: 0, streams: 0 },
     isDraining: () => lifetime.draining,
   };
   const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
   const metrics = createMetrics(version, () => takeStatus(parts));
   const stopHealth = followFreshness(health, () => freshnessState(parts), domain.clock);
-  let rpc: RpcServer | undefined;
   const close = async () => {
     lifetime.draining = true;
     stopHealth();

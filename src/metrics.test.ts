@@ -6,6 +6,7 @@ import type { StatusSnapshot } from "./status.ts";
 const STATUS: StatusSnapshot = {
   version: "1.2.3",
   replica: "r1",
+  open: { connections: 21, streams: 22 },
   startedAtMs: 0,
   freshness: { state: "degraded", cursor: "e.1-0", stalenessMs: 250, worstStalenessMs: 900, boundMs: 1000 },
   cache: { knownEntries: 11, refusedEntries: 12, hits: 13, misses: 14, joined: 15, evictions: 16 },
@@ -65,6 +66,8 @@ describe("metrics", () => {
       revocations_live: 51,
       revocations_unrecorded: 52,
       watchers: 53,
+      connections: 21,
+      streams: 22,
       slow_consumers_total: 54,
       staleness_seconds: 0.25,
       worst_staleness_seconds: 0.9,

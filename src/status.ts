@@ -21,6 +21,8 @@ export interface StatusSnapshot {
   readonly upstream: UpstreamSnapshot;
   readonly revocations: RevocationSnapshot;
   readonly spend: SpendSnapshot;
+  /** What the RPC port has open. */
+  readonly open: { readonly connections: number; readonly streams: number };
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
 }
@@ -107,6 +109,7 @@ export interface StatusParts {
   readonly sweeper: Sweeper | undefined;
   readonly upstream: ClerkUpstream;
   readonly watchers: WatcherCounts;
+  readonly open: () => StatusSnapshot["open"];
   readonly isDraining: () => boolean;
 }
 
@@ -127,6 +130,7 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
   return {
     version: parts.version,
     replica: parts.replica,
+    open: parts.open(),
     startedAtMs: parts.startedAtMs,
     freshness: takeFreshness(parts),
     cache: {

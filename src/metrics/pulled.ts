@@ -56,6 +56,8 @@ export const PULLED: readonly Pulled[] = [
   counter("cache_evictions_total", "Answers dropped because the cache was full.", (s) => s.cache.evictions),
   gauge("revocations_live", "Revocations held.", (s) => s.revocations.live),
   gauge("revocations_unrecorded", "Revocations that the log has not recorded yet.", (s) => s.revocations.unrecorded),
+  gauge("connections", "Open connections of the RPC port.", (s) => s.open.connections),
+  gauge("streams", "Requests under way over HTTP/2, streams among them.", (s) => s.open.streams),
   gauge("watchers", "Open streams of revocations.", (s) => s.revocations.watchers),
   counter("slow_consumers_total", "Streams cut because they were read too slowly.", (s) => s.revocations.slowConsumers),
   counter(

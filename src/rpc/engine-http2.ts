@@ -37,6 +37,9 @@ export function createEngineHttp2(
   });
   return {
     accept: (socket) => engine.accept(socket),
+    get streamCount() {
+      return engine.counts.streams;
+    },
     drain() {
       for (const lane of lanes.streams) lane.drain();
       engine.drain();

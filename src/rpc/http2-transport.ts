@@ -9,4 +9,6 @@ export interface Http2Transport {
   accept(socket: Socket): void;
   /** Refuses new streams, and closes each connection once its streams have ended. Called once; nothing is accepted after. */
   drain(): void;
+  /** Requests under way. */
+  readonly streamCount: number;
 }

@@ -10,11 +10,10 @@ export function createNodeHttp2(listener: RequestListener): Http2Transport {
   const server = http2.createServer(HTTP2_OPTIONS, (request, response) =>
     listener.handle(http2Exchange(request, response)),
   );
-  const sessions = new Set<http2.ServerHttp2Session>();
+  const sessions = new Map<http2.ServerHttp2Session, OpenStreams>();
   server.on("session", (session) => {
-    sessions.add(session);
+    sessions.set(session, closeWhenIdle(session));
     session.once("close", () => sessions.delete(session));
-    closeWhenIdle(session);
   });
   return {
     accept(socket) {
@@ -23,24 +22,34 @@ export function createNodeHttp2(listener: RequestListener): Http2Transport {
       server.emit("connection", socket);
     },
     drain() {
-      for (const session of sessions) session.close();
+      for (const session of sessions.keys()) session.close();
+    },
+    get streamCount() {
+      let count = 0;
+      for (const streams of sessions.values()) count += streams.open;
+      return count;
     },
   };
 }
 
-/** Also a session whose client never gets beyond the preface. */
-function closeWhenIdle(session: http2.ServerHttp2Session): void {
-  let openStreams = 0;
+interface OpenStreams {
+  open: number;
+}
+
+/** Also a session whose client never gets beyond the preface. Returns how many streams it has open. */
+function closeWhenIdle(session: http2.ServerHttp2Session): OpenStreams {
+  const streams = { open: 0 };
   const settings = setTimeout(() => session.destroy(), SETTINGS_TIMEOUT_MS);
   session.once("remoteSettings", () => clearTimeout(settings));
   session.once("close", () => clearTimeout(settings));
   session.on("stream", (stream) => {
-    openStreams += 1;
+    streams.open += 1;
     stream.once("close", () => {
-      openStreams -= 1;
+      streams.open -= 1;
     });
   });
   session.setTimeout(IDLE_SESSION_TIMEOUT_MS, () => {
-    if (openStreams === 0) session.close();
+    if (streams.open === 0) session.close();
   });
+  return streams;
 }

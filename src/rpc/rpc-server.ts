@@ -52,11 +52,20 @@ export interface RpcServerOptions {
   readonly presentError?: PresentError | undefined;
 }
 
+export interface RpcServerCounts {
+  /** Of either HTTP. */
+  readonly connections: number;
+  /** Requests under way over HTTP/2. */
+  readonly streams: number;
+}
+
 export interface RpcServer {
   /** `http://host:port`, `https://host:port` or `unix:path`. */
   readonly url: string;
   /** 0 for a Unix socket. */
   readonly port: number;
+  /** What is open now. */
+  counts(): RpcServerCounts;
   /**
    * Stops accepting, tells streams to end (see `drainOf`), lets unary calls finish, and after `graceMs` cuts what is
    * left. Resolves when every connection is closed. Later calls return the first one's promise.
@@ -102,6 +111,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   return {
     port: portOf(h1),
     url: urlOf(h1, options.listen, options.tls === undefined ? "http" : "https"),
+    counts: () => ({ connections: sockets.size, streams: h2.streamCount }),
     drain(graceMs) {
       drained ??= drain(graceMs);
       return drained;
