@@ -18,22 +18,27 @@ import { Watch, type WatchEvent } from "../token/watch.ts";
 import { CallReporter, type OnCall } from "./call-report.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { envelope, onlyMessage, plainGrpcHeaders } from "./plain-grpc.ts";
-import type { RpcDependencies } from "./rpc-dependencies.ts";
 import type { StreamLane } from "./stream-lane.ts";
-import { wireEvent } from "./watch-revocations.ts";
+import { type WatchDependencies, wireEvent } from "./watch-revocations.ts";
 
 /** Larger requests are left to the framework, which says what is wrong with them. */
 const MAX_REQUEST_BYTES = 64 * 1024;
 /** Watchers served before others get their turn. */
 const SERVED_AT_ONCE = 1024;
 
+const LABELS = {
+  service: RevocationService.typeName,
+  method: RevocationService.method.watchRevocations.name,
+  protocol: "grpc",
+} as const;
+
 /**
  * WatchRevocations over gRPC: thousands of streams, each a position in the history. An event is encoded once and sent to
  * all; one whose peer does not read waits with a single event, and goes on from its position when it does.
  */
 export class WatchLane implements StreamLane {
-  readonly path = `/${RevocationService.typeName}/${RevocationService.method.watchRevocations.name}`;
-  readonly dependencies: RpcDependencies;
+  readonly path = `/${LABELS.service}/${LABELS.method}`;
+  readonly dependencies: WatchDependencies;
   readonly #onCall: OnCall;
   readonly #validator = createValidator();
   readonly #watchers = new Set<Watcher>();
@@ -41,7 +46,7 @@ export class WatchLane implements StreamLane {
   #stop: (() => void) | undefined;
   #isDraining = false;
 
-  constructor(dependencies: RpcDependencies, onCall: OnCall) {
+  constructor(dependencies: WatchDependencies, onCall: OnCall) {
     this.dependencies = dependencies;
     this.#onCall = onCall;
   }
@@ -92,9 +97,7 @@ export class WatchLane implements StreamLane {
   }
 
   #add(stream: ServerStream, options: WatchRequest): void {
-    const { typeName: service } = RevocationService;
-    const { name: method } = RevocationService.method.watchRevocations;
-    const reporter = new CallReporter(this.#onCall, { service, method, protocol: "grpc" });
+    const reporter = new CallReporter(this.#onCall, LABELS);
     const { feed, revocations, clock, watch, watchers } = this.dependencies;
     const watcher = new Watcher(this, stream, new Watch({ ...options, ...watch, revocations, clock }), reporter);
     this.#watchers.add(watcher);
@@ -136,12 +139,18 @@ export class WatchLane implements StreamLane {
       const request: WatchRevocationsRequest = fromBinary(WatchRevocationsRequestSchema, message);
       if (this.#validator.validate(WatchRevocationsRequestSchema, request).kind !== "valid") return undefined;
       const { cursor, subjects } = request;
-      return { after: cursor === "" ? undefined : parseCursor(cursor), subjects: new Set(subjects as MachineId[]) };
+      return {
+        after: cursor === "" ? undefined : parseCursor(cursor),
+        subjects: subjects.length === 0 ? ALL : new Set(subjects as MachineId[]),
+      };
     } catch {
       return undefined;
     }
   }
 }
+
+/** Shared by all who watch everything: most do. */
+const ALL: ReadonlySet<MachineId> = new Set();
 
 interface WatchRequest {
   readonly after: Cursor | undefined;

@@ -16,8 +16,14 @@ import { wireDuration, wireRevocation } from "./convert.ts";
 import { wireFreshnessState } from "./get-status.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 
+/** What a watch is served from. */
+export type WatchDependencies = Pick<
+  RpcDependencies,
+  "feed" | "revocations" | "clock" | "watch" | "watchers" | "freshness"
+>;
+
 export function createWatchRevocations(
-  dependencies: RpcDependencies,
+  dependencies: WatchDependencies,
 ): ServiceImpl<typeof RevocationService>["watchRevocations"] {
   const { feed, revocations, clock, watch, watchers } = dependencies;
   return async function* ({ cursor, subjects }, { signal, values }) {
@@ -44,14 +50,14 @@ export function createWatchRevocations(
   };
 }
 
-export function wireEvent(event: WatchEvent, dependencies: RpcDependencies): WatchRevocationsResponse {
+export function wireEvent(event: WatchEvent, dependencies: WatchDependencies): WatchRevocationsResponse {
   return create(WatchRevocationsResponseSchema, {
     cursor: event.resumeAt === undefined ? "" : formatCursor(event.resumeAt),
     event: bodyOf(event, dependencies),
   });
 }
 
-function bodyOf(event: WatchEvent, { freshness }: RpcDependencies): WatchRevocationsResponse["event"] {
+function bodyOf(event: WatchEvent, { freshness }: WatchDependencies): WatchRevocationsResponse["event"] {
   switch (event.kind) {
     case "revocation":
       return { case: "revocation", value: wireRevocation(event.entry) };

@@ -1,0 +1,223 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { eventually, startEngine } from "../../test/http2/kit/engine-fixture.ts";
+import { data, headers, INITIAL_WINDOW_SIZE, requestFields, reset, windowUpdate } from "../../test/http2/kit/frames.ts";
+import { connectRaw, type RawClient } from "../../test/http2/kit/raw-client.ts";
+import { createDomain, type Domain } from "../../test/support/domain.ts";
+import { settle } from "../../test/support/fake-clock.ts";
+import { token } from "../../test/support/tokens.ts";
+import {
+  WatchRevocationsRequestSchema,
+  type WatchRevocationsResponse,
+  WatchRevocationsResponseSchema,
+} from "../gen/m2mgateway/v1/revocation_service_pb.ts";
+import type { ServerStream } from "../http2/server-stream.ts";
+import { formatCursor } from "../token/cursor.ts";
+import type { CallReport } from "./call-report.ts";
+import { envelope } from "./plain-grpc.ts";
+import { WatchLane } from "./watch-lane.ts";
+
+const PATH = "/m2mgateway.v1.RevocationService/WatchRevocations";
+const HEARTBEAT_MS = 5_000;
+const MAX_LAG = 3;
+
+/** A lane of its own engine, on a domain whose clock is the test's. What the lane leaves is kept in `left`. */
+async function startLane() {
+  const domain = await createDomain();
+  const reports: CallReport[] = [];
+  const left: Buffer[] = [];
+  const watchers = { open: 0, cut: 0 };
+  const freshness = () => ({
+    state: "synced" as const,
+    cursor: "",
+    stalenessMs: 0,
+    worstStalenessMs: 0,
+    boundMs: 1_000,
+  });
+  const watch = { heartbeatMs: HEARTBEAT_MS, maxLag: MAX_LAG };
+  const lane = new WatchLane({ ...domain, watch, watchers, freshness }, (report) => reports.push(report));
+  const onStream = (stream: ServerStream) => {
+    if (!lane.admits(stream.head)) stream.reset(11);
+    else {
+      lane.serve(stream, (body) => {
+        left.push(body);
+        stream.reset(7);
+      });
+    }
+  };
+  const engine = await startEngine({ onStream });
+  return { domain, reports, left, watchers, lane, engine, [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose]() };
+}
+
+function ask(
+  client: RawClient,
+  streamId: number,
+  request: MessageInitShape<typeof WatchRevocationsRequestSchema> = {},
+) {
+  const message = toBinary(WatchRevocationsRequestSchema, create(WatchRevocationsRequestSchema, request));
+  client.send(
+    headers(streamId, requestFields(PATH, [["content-type", "application/grpc"]])),
+    data(streamId, envelope(message), { end: true }),
+  );
+}
+
+function messagesOf(client: RawClient, streamId: number): WatchRevocationsResponse[] {
+  const messages: WatchRevocationsResponse[] = [];
+  let body = client.body(streamId);
+  while (body.length >= 5) {
+    const end = 5 + body.readUInt32BE(1);
+    if (body.length < end) break;
+    messages.push(fromBinary(WatchRevocationsResponseSchema, body.subarray(5, end)));
+    body = body.subarray(end);
+  }
+  return messages;
+}
+
+/** The kinds of the first so many messages. */
+function kinds(client: RawClient, streamId: number, count: number): Promise<(string | undefined)[]> {
+  return client.until(() => {
+    const seen = messagesOf(client, streamId).map(({ event }) => event.case);
+    return seen.length < count ? undefined : seen;
+  });
+}
+
+async function revoke(domain: Domain, ...numbers: number[]): Promise<void> {
+  for (const n of numbers) await domain.recorder.record(domain.recorder.factOf(token(n), "api"));
+  await settle();
+}
+
+describe("WatchRevocations past the framework", () => {
+  it("sends the snapshot, then each revocation, then heartbeats while nothing happens", async () => {
+    await using fixture = await startLane();
+    await revoke(fixture.domain, 1, 2);
+    using client = await connectRaw(fixture.engine.port);
+    ask(client, 1);
+    expect(await kinds(client, 1, 3)).toEqual(["revocation", "revocation", "snapshotComplete"]);
+    await revoke(fixture.domain, 3);
+    expect(await kinds(client, 1, 4)).toMatchObject({ 3: "revocation" });
+    fixture.domain.clock.advance(HEARTBEAT_MS + HEARTBEAT_MS / 8);
+    expect(await kinds(client, 1, 5)).toMatchObject({ 4: "heartbeat" });
+    expect(messagesOf(client, 1)[3]?.cursor).toBe(messagesOf(client, 1)[4]?.cursor);
+    expect(fixture.watchers.open).toBe(1);
+  });
+
+  it("resumes after a cursor, at once with a heartbeat", async () => {
+    await using fixture = await startLane();
+    await revoke(fixture.domain, 1);
+    const cursor = formatCursor(fixture.domain.revocations.applied);
+    await revoke(fixture.domain, 2);
+    using client = await connectRaw(fixture.engine.port);
+    ask(client, 1, { cursor });
+    expect(await kinds(client, 1, 2)).toEqual(["heartbeat", "revocation"]);
+  });
+
+  it("keeps one event for a stream without a window, and goes on from its position", async () => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port, { settings: { [INITIAL_WINDOW_SIZE]: 0 } });
+    ask(client, 1);
+    await client.roundTrip();
+    await revoke(fixture.domain, 1, 2, 3);
+    await client.roundTrip();
+    expect(client.body(1)).toHaveLength(0);
+    client.send(windowUpdate(1, 100_000));
+    expect(await kinds(client, 1, 4)).toEqual(["snapshotComplete", "revocation", "revocation", "revocation"]);
+  });
+
+  it("cuts a stream that stays too far behind, with the cursor of the last event that left", async () => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port, { settings: { [INITIAL_WINDOW_SIZE]: 0 } });
+    ask(client, 1);
+    await client.roundTrip();
+    await revoke(fixture.domain, 1, 2, 3, 4, 5, 6, 7, 8);
+    fixture.domain.clock.advance(1);
+    client.send(windowUpdate(1, 60));
+    await client.until(() => (client.body(1).length > 0 ? true : undefined));
+    fixture.domain.clock.advance(2 * HEARTBEAT_MS);
+    client.send(windowUpdate(1, 100_000));
+    expect((await client.answer(1)).trailers).toMatchObject({ "grpc-status": "8" });
+    expect(fixture.reports).toMatchObject([
+      { code: "RESOURCE_EXHAUSTED", reason: "SLOW_CONSUMER", method: "WatchRevocations" },
+    ]);
+    expect(fixture.watchers).toEqual({ open: 0, cut: 1 });
+  });
+
+  it("ends every stream with DRAINING when the gateway goes away, and takes no more", async () => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port);
+    for (const id of [1, 3, 5]) ask(client, id);
+    for (const id of [1, 3, 5]) await kinds(client, id, 1);
+    fixture.lane.drain();
+    for (const id of [1, 3, 5]) expect((await client.answer(id)).trailers).toMatchObject({ "grpc-status": "14" });
+    expect(fixture.reports.map(({ reason }) => reason)).toEqual(["DRAINING", "DRAINING", "DRAINING"]);
+    ask(client, 7);
+    expect(await client.answer(7)).toMatchObject({ reset: 11 });
+  });
+
+  it("is over, and counted once, when its caller resets it", async () => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port);
+    ask(client, 1);
+    await kinds(client, 1, 1);
+    client.send(reset(1));
+    await eventually(() => fixture.reports.length > 0);
+    expect(fixture.reports).toMatchObject([{ code: "CANCELLED" }]);
+    expect(fixture.watchers.open).toBe(0);
+    // The tick and the listener of the lane end with its last stream.
+    expect(fixture.domain.clock.pendingTasks).toBe(0);
+  });
+
+  it.each([
+    ["a cursor that is none", { cursor: "nonsense" }],
+    ["a subject that is none", { subjects: ["somebody"] }],
+  ])("leaves %s to the framework, with the bytes as they came", async (_what, request) => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port);
+    ask(client, 1, request);
+    expect(await client.answer(1)).toMatchObject({ reset: 7 });
+    const message = toBinary(WatchRevocationsRequestSchema, create(WatchRevocationsRequestSchema, request));
+    expect(fixture.left).toEqual([envelope(message)]);
+  });
+
+  it.each([
+    ["a message that is cut short", Buffer.from([0, 0, 0, 0, 9, 1])],
+    ["a compressed message", Buffer.from([1, 0, 0, 0, 0])],
+    ["no message", Buffer.alloc(0)],
+    ["two messages", Buffer.alloc(10)],
+    ["a message that is no protobuf", envelope(Buffer.from([0xff, 0xff]))],
+  ])("leaves %s to the framework", async (_what, body) => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port);
+    client.send(headers(1, requestFields(PATH, [["content-type", "application/grpc"]])), data(1, body, { end: true }));
+    expect(await client.answer(1)).toMatchObject({ reset: 7 });
+    expect(fixture.left).toEqual([body]);
+  });
+
+  it("serves each of 3,000 streams each event once", async () => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port, { settings: { [INITIAL_WINDOW_SIZE]: 65_535 } });
+    const ids = Array.from({ length: 1000 }, (_, n) => 2 * n + 1);
+    using second = await connectRaw(fixture.engine.port);
+    using third = await connectRaw(fixture.engine.port);
+    const clients = [client, second, third];
+    for (const each of clients) {
+      each.send(windowUpdate(0, 10_000_000));
+      for (const id of ids) ask(each, id);
+    }
+    await eventually(() => fixture.watchers.open === 3000);
+    await revoke(fixture.domain, 1, 2);
+    fixture.domain.clock.advance(1);
+    fixture.domain.clock.advance(1);
+    for (const each of clients) {
+      const last = ids.at(-1) ?? 0;
+      await kinds(each, last, 3);
+      const seen = new Set(
+        ids.map((id) =>
+          messagesOf(each, id)
+            .map(({ event }) => event.case)
+            .join(),
+        ),
+      );
+      expect([...seen]).toEqual(["snapshotComplete,revocation,revocation"]);
+    }
+  });
+});
