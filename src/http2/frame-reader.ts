@@ -166,7 +166,7 @@ export class FrameReader {
   }
 
   #readData(streamId: number, flags: number, bytes: Buffer, start: number, end: number): void {
-    expectStream(streamId);
+    expectRequest(streamId);
     if ((flags & PADDED) === 0) {
       this.#sink.onData(streamId, bytes, start, end, end - start, (flags & END_STREAM) !== 0);
       return;
@@ -176,7 +176,7 @@ export class FrameReader {
   }
 
   #readHeaders(streamId: number, flags: number, bytes: Buffer, start: number, end: number): void {
-    expectStream(streamId);
+    expectRequest(streamId);
     let from = start;
     let to = end;
     if ((flags & PADDED) !== 0) {
@@ -222,7 +222,7 @@ export class FrameReader {
         this.#readContinuation(flags, bytes, start, end);
         return;
       case RST_STREAM:
-        expectStream(streamId);
+        expectRequest(streamId);
         expectLength(length, 4);
         this.#sink.onReset(streamId);
         return;
@@ -275,6 +275,11 @@ function paddingAt(bytes: Buffer, start: number, end: number): number {
   if (start === end) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a padded frame without padding length");
   if (padding >= end - start) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "more padding than payload");
   return padding;
+}
+
+/** Even streams are the server's, and always idle for nothing is pushed (RFC 9113, 5.1.1). */
+function expectRequest(streamId: number): void {
+  if ((streamId & 1) === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a frame needs a stream of the client's");
 }
 
 function expectStream(streamId: number): void {

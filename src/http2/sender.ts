@@ -13,7 +13,7 @@ import {
 import { TABLE_SIZE_ZERO } from "./hpack-encoder.ts";
 import type { Output } from "./output.ts";
 import { ConnectionError, ErrorCode } from "./protocol-error.ts";
-import type { ServerStream } from "./server-stream.ts";
+import { NOTHING, type ServerStream } from "./server-stream.ts";
 
 /** Output that may wait for the kernel before bodies wait in their streams. */
 const HIGH_WATER_BYTES = 128 * 1024;
@@ -94,12 +94,25 @@ export class Sender {
     this.mustShrinkTable = true;
   }
 
+  /** Sends bytes of a stream that has nothing waiting, if the windows and the socket have room for all of them now. */
+  sendAtOnce(stream: ServerStream, bytes: Uint8Array): boolean {
+    const { length } = bytes;
+    if (this.#ready.size > 0 || this.#output.unsentBytes > HIGH_WATER_BYTES) return false;
+    if (length > MAX_FRAME_BYTES || length > this.window || length > stream.sendWindow) return false;
+    this.#writeData(stream.id, bytes, 0);
+    this.window -= length;
+    stream.sendWindow -= length;
+    this.#guard.sent();
+    return true;
+  }
+
   forget(stream: ServerStream): void {
     this.#ready.delete(stream);
   }
 
-  /** @throws ConnectionError FLOW_CONTROL_ERROR when the connection's window overflows */
+  /** @throws ConnectionError when the connection's window overflows, or the increment is none */
   credit(increment: number, nowMs: number): void {
+    if (increment === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a window update of nothing");
     this.window += increment;
     if (this.window > MAX_INT31) throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a window is too large");
     this.pump(nowMs);
@@ -160,7 +173,8 @@ export class Sender {
     this.window -= bytes;
     stream.sendWindow -= bytes;
     stream.outgoingBytes -= bytes;
-    if (bytes === first.length) stream.outgoing.shift();
+    if (stream.outgoingBytes === 0) stream.outgoing = NOTHING;
+    else if (bytes === first.length) stream.outgoing.shift();
     else stream.outgoing[0] = first.subarray(bytes);
     // A window opened by a few bytes at a time is no progress worth waiting for.
     if (bytes === first.length || bytes === MAX_FRAME_BYTES) {

@@ -18,6 +18,8 @@ export interface StreamConsumer {
 /** What a stream needs of its connection. */
 export interface StreamHost {
   sendHeaders(stream: ServerStream, block: Uint8Array, endStream: boolean): void;
+  /** Sends bytes before anything else of the stream, if the windows and the socket have room for all of them now. */
+  sendAtOnce(stream: ServerStream, bytes: Uint8Array): boolean;
   /** There is something to send in `stream.outgoing`, or its end. */
   sendQueued(stream: ServerStream): void;
   sendReset(stream: ServerStream, code: ErrorCode): void;
@@ -88,6 +90,7 @@ export class ServerStream {
   write(bytes: Uint8Array, highWaterBytes = HIGH_WATER_BYTES): boolean {
     if (this.isClosed || this.ending) return true;
     if (bytes.length > 0) {
+      if (this.outgoingBytes === 0 && this.#host.sendAtOnce(this, bytes)) return true;
       if (this.outgoing === NOTHING) this.outgoing = [];
       this.outgoing.push(bytes);
       this.outgoingBytes += bytes.length;
@@ -125,4 +128,4 @@ export class ServerStream {
 }
 
 /** Shared by all streams that have nothing to send: most never have. */
-const NOTHING: Uint8Array[] = [];
+export const NOTHING: Uint8Array[] = [];

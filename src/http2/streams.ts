@@ -69,7 +69,6 @@ export class Streams implements FrameSink, StreamHost {
       this.#onTrailers(id, bytes, start, end, endStream);
       return;
     }
-    if ((id & 1) === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "clients open odd streams");
     this.lastStreamId = id;
     this.#guard.request();
     const request = this.#requests.read(bytes, start, end);
@@ -100,12 +99,8 @@ export class Streams implements FrameSink, StreamHost {
   onReset(id: number): void {
     if (id > this.lastStreamId) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on an idle stream");
     const stream = this.open.get(id);
-    if (stream === undefined) {
-      this.#guard.overhead(1, this.#nowMs);
-      return;
-    }
-    this.#close(stream);
-    if (stream.localEnded) this.#guard.overhead(1, this.#nowMs);
+    if (stream !== undefined) this.#close(stream);
+    if (stream === undefined || stream.localEnded) this.#guard.overhead(1, this.#nowMs);
     else this.#guard.reset(this.#nowMs - stream.openedAtMs, this.#nowMs);
   }
 
@@ -129,8 +124,7 @@ export class Streams implements FrameSink, StreamHost {
     const stream = this.open.get(id);
     if (selfDependent && stream !== undefined) this.#fault(stream, ErrorCode.PROTOCOL_ERROR);
     else if (selfDependent && id > this.lastStreamId) {
-      // A stream that does not exist yet cannot be reset (RFC 9113, 5.1).
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a stream depends on itself");
+      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "an idle stream, which cannot be reset, depends on itself");
     }
   }
 
@@ -141,7 +135,6 @@ export class Streams implements FrameSink, StreamHost {
   onWindowUpdate(id: number, increment: number): void {
     this.#guard.overhead(1, this.#nowMs);
     if (id === 0) {
-      if (increment === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a window update of nothing");
       this.sender.credit(increment, this.#nowMs);
       return;
     }
@@ -157,6 +150,12 @@ export class Streams implements FrameSink, StreamHost {
   sendHeaders(stream: ServerStream, block: Uint8Array, endStream: boolean): void {
     this.sender.headers(stream, block, endStream);
     this.#owner.touch();
+  }
+
+  sendAtOnce(stream: ServerStream, bytes: Uint8Array): boolean {
+    const isSent = this.sender.sendAtOnce(stream, bytes);
+    if (isSent) this.#owner.touch();
+    return isSent;
   }
 
   sendQueued(stream: ServerStream): void {

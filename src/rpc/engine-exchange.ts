@@ -4,6 +4,8 @@ import { fieldOf } from "../http2/request-head.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
 import type { Exchange } from "./exchange.ts";
 
+const SMALL_BYTES = 1024;
+
 /** An exchange over a stream of the engine. */
 export class EngineExchange implements Exchange, StreamConsumer {
   readonly httpVersion = "2.0";
@@ -89,7 +91,7 @@ export class EngineExchange implements Exchange, StreamConsumer {
       this.#stream.consumed(end - start);
       return;
     }
-    this.#pieces.push(Buffer.from(bytes.subarray(start, end)));
+    this.#keep(bytes.subarray(start, end));
     this.#settleReader();
   }
 
@@ -107,6 +109,14 @@ export class EngineExchange implements Exchange, StreamConsumer {
     this.#settleWriters();
     const listeners = this.#closeListeners.splice(0);
     if (!this.#stream.localEnded) for (const listener of listeners) listener();
+  }
+
+  /** Small pieces are joined: each would cost many times its bytes. */
+  #keep(piece: Buffer): void {
+    const last = this.#pieces.length - 1;
+    const previous = this.#pieces[last];
+    if (previous === undefined || previous.length >= SMALL_BYTES) this.#pieces.push(Buffer.from(piece));
+    else this.#pieces[last] = Buffer.concat([previous, piece]);
   }
 
   /** @param isAll whether nothing follows it */
