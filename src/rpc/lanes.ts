@@ -3,6 +3,7 @@ import type { CallReport, OnCall } from "./call-report.ts";
 import type { Lanes } from "./engine-http2.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { createVerifyLane } from "./verify-lane.ts";
+import { VerifyStreamLane } from "./verify-stream-lane.ts";
 import { WatchLane } from "./watch-lane.ts";
 
 /** @param onCalls as `onCall`, for a number of calls that ended alike */
@@ -18,6 +19,6 @@ export function createLanes(
   };
   return {
     unary: [createVerifyLane({ ...dependencies, onAnswered })],
-    streams: [new WatchLane(dependencies, onCall)],
+    streams: [new VerifyStreamLane(dependencies, onCall), new WatchLane(dependencies, onCall)],
   };
 }

@@ -6,8 +6,8 @@ export const ENVELOPE_HEAD_BYTES = 5;
 
 const PROTO_TYPES: ReadonlySet<string> = new Set(["application/grpc", "application/grpc+proto"]);
 
-/** Headers that ask for something which only the RPC framework does. */
-const SPECIAL = ["grpc-encoding", "expect"] as const;
+/** The trailers of an answer that ended well. As an HPACK block. */
+export const OK_TRAILERS: Uint8Array = encodeFields([["grpc-status", "0"]]);
 
 /** The head of the answer to calls that take gzip, and to those that do not: as the framework's handlers send it. */
 const PLAIN = headersOf([]);
@@ -15,11 +15,12 @@ const GZIP = headersOf([["grpc-encoding", "gzip"]]);
 
 /**
  * The head of the answer to a gRPC call that asks for nothing special: binary, not compressed. `undefined` when the call
- * is something else. As an HPACK block.
+ * is something else. As an HPACK block. Whether it has a timeout is left to the caller.
  */
 export function plainGrpcHeaders(head: RequestHead): Uint8Array | undefined {
   if (head.method !== "POST" || !PROTO_TYPES.has(fieldOf(head, "content-type") ?? "")) return undefined;
-  if (SPECIAL.some((name) => (fieldOf(head, name) ?? "identity") !== "identity")) return undefined;
+  if ((fieldOf(head, "grpc-encoding") ?? "identity") !== "identity") return undefined;
+  if (fieldOf(head, "expect") !== undefined) return undefined;
   // What the framework says to callers who take gzip, although it leaves every answer as it is.
   const takes = fieldOf(head, "grpc-accept-encoding")?.split(",") ?? [];
   return takes.some((name) => name.trim() === "gzip") ? GZIP : PLAIN;

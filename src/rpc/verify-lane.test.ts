@@ -1,6 +1,13 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
-import { envelope, LaneBench, MAX_MESSAGE_BYTES, PATH, requestOf, SECRET } from "../../test/rpc/lane-bench.ts";
+import {
+  envelope,
+  MAX_MESSAGE_BYTES,
+  PATH,
+  requestOf,
+  SECRET,
+  VerifyLaneFixture,
+} from "../../test/rpc/verify-lane-fixture.ts";
 import { BOUND_MS, createDomain, FlakyLog, TTL_MS } from "../../test/support/domain.ts";
 import { settle } from "../../test/support/fake-clock.ts";
 import { BILLING, secretOf, token, tokenId } from "../../test/support/tokens.ts";
@@ -11,9 +18,9 @@ import type { RequestHead } from "../http2/request-head.ts";
 import type { LaneReply } from "../http2/unary-lane.ts";
 import type { Json, Token } from "../token/token.ts";
 
-let bench: LaneBench;
+let fixture: VerifyLaneFixture;
 beforeEach(async () => {
-  bench = new LaneBench(await createDomain());
+  fixture = new VerifyLaneFixture(await createDomain());
 });
 
 describe("the lane of VerifyToken answers as the handler does", () => {
@@ -40,46 +47,46 @@ describe("the lane of VerifyToken answers as the handler does", () => {
       ] as Json[]
     ).map((claims): [string, Partial<Token>] => [`claims ${JSON.stringify(claims)}`, { claims }]),
   ])("for %s", async (_what, fields) => {
-    await bench.observe(token(1, fields));
-    expect(await bench.same()).toMatchObject({ verdict: Verdict.VALID, source: Source.MEMORY });
-    expect(await bench.same()).toMatchObject({ verdict: Verdict.VALID, source: Source.MEMORY });
+    await fixture.observe(token(1, fields));
+    expect(await fixture.same()).toMatchObject({ verdict: Verdict.VALID, source: Source.MEMORY });
+    expect(await fixture.same()).toMatchObject({ verdict: Verdict.VALID, source: Source.MEMORY });
   });
 
   it("when the gateway is degraded, and when it is no longer", async () => {
-    await bench.observe(token(1));
+    await fixture.observe(token(1));
     for (const degraded of [false, true, true, false]) {
-      bench.degraded = degraded;
-      expect(await bench.same()).toMatchObject({ verdict: Verdict.VALID, degraded });
+      fixture.degraded = degraded;
+      expect(await fixture.same()).toMatchObject({ verdict: Verdict.VALID, degraded });
     }
   });
 
   it("with the cursor of now, whatever was answered before", async () => {
-    await bench.observe(token(1));
-    const before = await bench.same();
-    await bench.revoke(2);
-    const after = await bench.same();
+    await fixture.observe(token(1));
+    const before = await fixture.same();
+    await fixture.revoke(2);
+    const after = await fixture.same();
     expect(after.verdict).toBe(Verdict.VALID);
     expect(after.cursor).not.toBe(before.cursor);
   });
 
   it("once the token is revoked, at every place where that can be known", async () => {
-    await bench.observe(token(1));
-    expect((await bench.same()).verdict).toBe(Verdict.VALID);
-    await bench.revoke(1);
-    expect(await bench.same()).toMatchObject({
+    await fixture.observe(token(1));
+    expect((await fixture.same()).verdict).toBe(Verdict.VALID);
+    await fixture.revoke(1);
+    expect(await fixture.same()).toMatchObject({
       verdict: Verdict.REVOKED,
       source: Source.FACT,
       token: { revoked: true },
     });
-    await bench.observe(token(3, { revoked: true, revocationReason: "leaked" }), secretOf(3));
-    expect(await bench.same(secretOf(3))).toMatchObject({ verdict: Verdict.REVOKED });
+    await fixture.observe(token(3, { revoked: true, revocationReason: "leaked" }), secretOf(3));
+    expect(await fixture.same(secretOf(3))).toMatchObject({ verdict: Verdict.REVOKED });
   });
 
   it("once the token has expired", async () => {
-    await bench.observe(token(1, { expiresAtMs: bench.domain.clock.wallMs() + 5 }));
-    expect((await bench.same()).verdict).toBe(Verdict.VALID);
-    bench.domain.clock.advance(5);
-    expect(await bench.same()).toMatchObject({
+    await fixture.observe(token(1, { expiresAtMs: fixture.domain.clock.wallMs() + 5 }));
+    expect((await fixture.same()).verdict).toBe(Verdict.VALID);
+    fixture.domain.clock.advance(5);
+    expect(await fixture.same()).toMatchObject({
       verdict: Verdict.EXPIRED,
       source: Source.MEMORY,
       token: { expired: true },
@@ -87,10 +94,10 @@ describe("the lane of VerifyToken answers as the handler does", () => {
   });
 
   it("to what the upstream refused, and to what cannot be a token", async () => {
-    await bench.observe(undefined);
-    expect(await bench.same()).toMatchObject({ verdict: Verdict.INVALID, source: Source.MEMORY });
+    await fixture.observe(undefined);
+    expect(await fixture.same()).toMatchObject({ verdict: Verdict.INVALID, source: Source.MEMORY });
     for (const odd of ["ak_live", "mt_", "a.b", `mt_${"x".repeat(300)}`]) {
-      expect(await bench.same(odd)).toMatchObject({ verdict: Verdict.INVALID, source: Source.LOCAL });
+      expect(await fixture.same(odd)).toMatchObject({ verdict: Verdict.INVALID, source: Source.LOCAL });
     }
   });
 
@@ -100,9 +107,9 @@ describe("the lane of VerifyToken answers as the handler does", () => {
     ["others", { "grpc-accept-encoding": "identity,deflate" }],
     ["a timeout", { "grpc-timeout": "00000100m", "content-type": "application/grpc+proto" }],
   ])("with its header sections (accepted encodings: %s)", async (_what, headers) => {
-    await bench.observe(token(1));
-    const { answer } = await bench.handle(requestOf({ token: SECRET }), headers);
-    const reply = bench.lane.admit(headOf({ "content-type": "application/grpc", ...headers }));
+    await fixture.observe(token(1));
+    const { answer } = await fixture.handle(requestOf({ token: SECRET }), headers);
+    const reply = fixture.lane.admit(headOf({ "content-type": "application/grpc", ...headers }));
     expect(sectionsOf(reply)).toEqual({
       headers: [[":status", String(answer.status)], ...(answer.header ?? [])],
       trailers: [...(answer.trailer ?? [])],
@@ -133,29 +140,29 @@ describe("the lane of VerifyToken leaves to the handler", () => {
     ["a compressed message", Buffer.concat([Buffer.from([1]), requestOf({ token: SECRET }).subarray(1)])],
     ["a message larger than allowed", requestOf({ token: "x".repeat(MAX_MESSAGE_BYTES) })],
   ])("%s, counting nothing", async (_what, request) => {
-    await bench.observe(token(1));
-    const before = bench.domain.verifier.counts.rows();
-    expect(bench.ask(request instanceof Uint8Array ? request : requestOf({ token: SECRET, ...request }))).toHaveLength(
-      0,
-    );
-    expect(bench.domain.verifier.counts.rows()).toEqual(before);
+    await fixture.observe(token(1));
+    const before = fixture.domain.verifier.counts.rows();
+    expect(
+      fixture.ask(request instanceof Uint8Array ? request : requestOf({ token: SECRET, ...request })),
+    ).toHaveLength(0);
+    expect(fixture.domain.verifier.counts.rows()).toEqual(before);
   });
 
   it("what memory does not hold, or may not use any more", async () => {
-    expect(bench.verify(SECRET)).toBeUndefined();
-    await bench.observe(token(1));
-    expect(bench.verify(SECRET)?.verdict).toBe(Verdict.VALID);
-    bench.domain.verifier.invalidate({ tokenId: tokenId(1) });
-    expect(bench.verify(SECRET)).toBeUndefined();
-    bench.domain.clock.advance(1);
-    await bench.observe(token(1));
-    bench.domain.clock.advance(TTL_MS);
-    expect(bench.verify(SECRET)).toBeUndefined();
-    expect(bench.domain.upstream.verifies).toHaveLength(0);
+    expect(fixture.verify(SECRET)).toBeUndefined();
+    await fixture.observe(token(1));
+    expect(fixture.verify(SECRET)?.verdict).toBe(Verdict.VALID);
+    fixture.domain.verifier.invalidate({ tokenId: tokenId(1) });
+    expect(fixture.verify(SECRET)).toBeUndefined();
+    fixture.domain.clock.advance(1);
+    await fixture.observe(token(1));
+    fixture.domain.clock.advance(TTL_MS);
+    expect(fixture.verify(SECRET)).toBeUndefined();
+    expect(fixture.domain.upstream.verifies).toHaveLength(0);
   });
 
   it("everything but facts while the facts are not fresh", async () => {
-    const flaky = new LaneBench(await createDomain({ log: (clock) => new FlakyLog(clock) }));
+    const flaky = new VerifyLaneFixture(await createDomain({ log: (clock) => new FlakyLog(clock) }));
     await flaky.observe(token(1));
     await flaky.observe(token(2), secretOf(2));
     await flaky.revoke(2);
@@ -168,13 +175,13 @@ describe("the lane of VerifyToken leaves to the handler", () => {
   });
 
   it("an answer larger than a message may be, and one that cannot be encoded", async () => {
-    await bench.observe(token(1, { claims: "x".repeat(MAX_MESSAGE_BYTES) }));
+    await fixture.observe(token(1, { claims: "x".repeat(MAX_MESSAGE_BYTES) }));
     let deep: Json = [];
     for (let level = 0; level < 50_000; level += 1) deep = [deep];
-    await bench.observe(token(2, { claims: deep, scopes: [] }), secretOf(2)).catch(() => undefined);
-    const before = bench.domain.verifier.counts.rows();
-    for (const secret of [SECRET, SECRET, secretOf(2)]) expect(bench.verify(secret)).toBeUndefined();
-    expect(bench.domain.verifier.counts.rows()).toEqual(before);
+    await fixture.observe(token(2, { claims: deep, scopes: [] }), secretOf(2)).catch(() => undefined);
+    const before = fixture.domain.verifier.counts.rows();
+    for (const secret of [SECRET, SECRET, secretOf(2)]) expect(fixture.verify(secret)).toBeUndefined();
+    expect(fixture.domain.verifier.counts.rows()).toEqual(before);
   });
 
   it.each<[string, Partial<RequestHead>, Record<string, string>]>([
@@ -191,25 +198,25 @@ describe("the lane of VerifyToken leaves to the handler", () => {
     ["two timeouts", {}, { "grpc-timeout": "1S, 2S" }],
     ["an empty timeout", {}, { "grpc-timeout": "" }],
   ])("heads with %s", (_what, head, headers) => {
-    expect(bench.lane.admit(headOf({ "content-type": "application/grpc", ...headers }, head))).toBeUndefined();
+    expect(fixture.lane.admit(headOf({ "content-type": "application/grpc", ...headers }, head))).toBeUndefined();
   });
 });
 
 describe("the lane of VerifyToken", () => {
   it("counts each answer once", async () => {
-    await bench.observe(token(1));
+    await fixture.observe(token(1));
     const count = () =>
-      bench.domain.verifier.counts.rows().find(({ verdict, source }) => verdict === "valid" && source === "memory")
+      fixture.domain.verifier.counts.rows().find(({ verdict, source }) => verdict === "valid" && source === "memory")
         ?.count;
     expect(count()).toBe(0);
-    bench.verify(SECRET);
-    bench.verify(SECRET);
+    fixture.verify(SECRET);
+    fixture.verify(SECRET);
     expect(count()).toBe(2);
   });
 
   it("passes on how many calls it answered, and for how long", () => {
-    bench.lane.answered(3, 0.25);
-    expect(bench.answered).toEqual([[3, 0.25]]);
+    fixture.lane.answered(3, 0.25);
+    expect(fixture.answered).toEqual([[3, 0.25]]);
   });
 });
 

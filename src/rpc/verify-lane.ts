@@ -1,27 +1,16 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-import { TokenService, VerifyTokenResponseSchema } from "../gen/m2mgateway/v1/token_service_pb.ts";
-import { encodeFields } from "../http2/hpack-encoder.ts";
+import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { LaneReply, UnaryLane } from "../http2/unary-lane.ts";
-import { type Cursor, formatCursor } from "../token/cursor.ts";
-import type { Verification } from "../token/verifier.ts";
+import { ENVELOPE_HEAD_BYTES, OK_TRAILERS, plainGrpcHeaders } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
+import { AnswerState, encodedDecision, MAX_ANSWER_BYTES } from "./verify-answer-bytes.ts";
 import { readPlainRequest } from "./verify-request-bytes.ts";
-import { wireDecision } from "./verify-token.ts";
 
 export interface VerifyLaneOptions
   extends Pick<RpcDependencies, "verifier" | "revocations" | "isDegraded" | "maxMessageBytes"> {
   /** Told how many calls were answered at once and how long that took. Every one ended well. */
   readonly onAnswered: (count: number, durationMs: number) => void;
 }
-
-/** The head of a gRPC message: a flag and four bytes of length. */
-const ENVELOPE_HEAD_BYTES = 5;
-
-/** Larger answers, of tokens with claims of many KiB, are not what a lane is for. */
-const MAX_ANSWER_BYTES = 16 * 1024;
-
-const PROTO_TYPES: ReadonlySet<string> = new Set(["application/grpc", "application/grpc+proto"]);
 
 /** Well-formed and longer than nothing. */
 const TIMEOUT = /^(?=\d*[1-9])\d{1,8}[HMSmun]$/;
@@ -38,27 +27,19 @@ class VerifyLane implements UnaryLane {
   readonly path = `/${TokenService.typeName}/${TokenService.method.verifyToken.name}`;
   readonly maxAnswerBytes: number;
   readonly #options: VerifyLaneOptions;
-  readonly #plainReply = replyOf([]);
-  readonly #gzipReply = replyOf([["grpc-encoding", "gzip"]]);
-  #applied: Cursor | undefined;
-  #degraded = false;
-  /** `cursor` and `degraded`, as they stand at the end of every answer. */
-  #state = new Uint8Array();
+  readonly #state: AnswerState;
 
   constructor(options: VerifyLaneOptions) {
     this.#options = options;
+    this.#state = new AnswerState(options);
     this.maxAnswerBytes = Math.min(MAX_ANSWER_BYTES, ENVELOPE_HEAD_BYTES + options.maxMessageBytes);
   }
 
   admit(head: RequestHead): LaneReply | undefined {
-    if (head.method !== "POST" || !PROTO_TYPES.has(fieldOf(head, "content-type") ?? "")) return undefined;
-    if ((fieldOf(head, "grpc-encoding") ?? "identity") !== "identity") return undefined;
-    if (fieldOf(head, "expect") !== undefined) return undefined;
+    const headers = plainGrpcHeaders(head);
     const timeout = fieldOf(head, "grpc-timeout");
-    if (timeout !== undefined && !TIMEOUT.test(timeout)) return undefined;
-    // What the framework says to callers who take gzip, although it leaves every answer as it is.
-    const takes = fieldOf(head, "grpc-accept-encoding")?.split(",") ?? [];
-    return takes.some((name) => name.trim() === "gzip") ? this.#gzipReply : this.#plainReply;
+    if (headers === undefined || (timeout !== undefined && !TIMEOUT.test(timeout))) return undefined;
+    return { headers, trailers: OK_TRAILERS };
   }
 
   answer(body: Uint8Array, start: number, end: number, target: Buffer, offset: number): number {
@@ -67,8 +48,8 @@ class VerifyLane implements UnaryLane {
     if (presented === undefined) return 0;
     const verification = this.#options.verifier.recall(presented);
     if (verification === undefined) return 0;
-    const decision = verification.encoded ?? encode(verification);
-    const state = this.#encodedState();
+    const decision = encodedDecision(verification);
+    const state = this.#state.encoded();
     const length = decision.length + state.length;
     if (decision === "" || ENVELOPE_HEAD_BYTES + length > this.maxAnswerBytes) return 0;
 
@@ -83,41 +64,4 @@ class VerifyLane implements UnaryLane {
   answered(count: number, durationMs: number): void {
     this.#options.onAnswered(count, durationMs);
   }
-
-  #encodedState(): Uint8Array {
-    const { applied } = this.#options.revocations;
-    const degraded = this.#options.isDegraded();
-    if (applied !== this.#applied || degraded !== this.#degraded) {
-      const message = create(VerifyTokenResponseSchema, { cursor: formatCursor(applied), degraded });
-      this.#state = toBinary(VerifyTokenResponseSchema, message);
-      this.#applied = applied;
-      this.#degraded = degraded;
-    }
-    return this.#state;
-  }
-}
-
-/**
- * What does not change of an answer. Its fields come before those that do, by number, so that an answer is the one after
- * the other. Kept as a string of Latin-1: half the memory of a typed array and as fast to copy. Empty when the token
- * cannot be encoded, which is for the handler to report.
- */
-function encode(verification: Verification): string {
-  try {
-    const bytes = toBinary(VerifyTokenResponseSchema, wireDecision(verification));
-    verification.encoded =
-      bytes.length > MAX_ANSWER_BYTES
-        ? ""
-        : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-  } catch {
-    verification.encoded = "";
-  }
-  return verification.encoded;
-}
-
-function replyOf(more: readonly (readonly [string, string])[]): LaneReply {
-  return {
-    headers: encodeFields([[":status", "200"], ["content-type", "application/grpc+proto"], ...more]),
-    trailers: encodeFields([["grpc-status", "0"]]),
-  };
 }

@@ -1,8 +1,8 @@
-/** The compression flag and the length of a gRPC message, then tag and length of the one field. */
+/** The compression flag and the length of a gRPC message. */
 const HEAD_BYTES = 5;
 const TOKEN_TAG = 0x0a;
-/** Of two bytes of length; longer tokens are refused unread anyway. */
-const MAX_TOKEN_BYTES = 0x3fff;
+const ID_TAG = 0x08;
+const REQUEST_TAG = 0x12;
 
 /**
  * The token of a VerifyTokenRequest in gRPC's framing that holds nothing but a token of visible ASCII. `undefined` for
@@ -10,19 +10,69 @@ const MAX_TOKEN_BYTES = 0x3fff;
  */
 export function readPlainRequest(body: Uint8Array, start: number, end: number): string | undefined {
   const at = start + HEAD_BYTES;
-  if (end - at < 3 || body[start] !== 0 || body[at] !== TOKEN_TAG) return undefined;
-  if (lengthAt(body, start + 1) !== end - at) return undefined;
-  const low = body[at + 1] ?? 0;
-  const isShort = low < 0x80;
-  const from = at + (isShort ? 2 : 3);
-  const length = isShort ? low : (low & 0x7f) | ((body[at + 2] ?? 0) << 7);
-  if (length === 0 || length > MAX_TOKEN_BYTES || from + length !== end) return undefined;
+  if (end < at || body[start] !== 0 || lengthAt(body, start + 1) !== end - at) return undefined;
+  return readToken(body, at, end);
+}
+
+/** Reads messages of VerifyTokenStreamRequest that hold an id and a plain request. */
+export class PlainStreamRequestReader {
+  /** Where the field of the id is in what was read last, tag and all: as it stands in an answer. Empty when the id is 0. */
+  idFrom = 0;
+  idTo = 0;
+
+  /** The token; `undefined` for every message that is not plain or that does not hold its id in the fewest bytes. */
+  read(bytes: Uint8Array, start: number, end: number): string | undefined {
+    this.idFrom = start;
+    this.idTo = bytes[start] === ID_TAG ? endOfId(bytes, start + 1, end) : start;
+    const at = this.idTo;
+    if (at === 0 || end - at < 2 || bytes[at] !== REQUEST_TAG) return undefined;
+    const length = shortLengthAt(bytes, at + 1);
+    const from = at + 1 + bytesOfShort(bytes, at + 1);
+    return from + length === end ? readToken(bytes, from, end) : undefined;
+  }
+}
+
+/** The number in the field of an id: a tag and a varint, or nothing, which is 0. */
+export function idIn(bytes: Uint8Array, from: number, to: number): bigint {
+  let id = 0n;
+  for (let at = to - 1; at > from; at -= 1) id = (id << 7n) | BigInt((bytes[at] ?? 0) & 0x7f);
+  return id;
+}
+
+/** Where the varint ends; 0 unless it is that of a number above zero, in 64 bits, in the fewest bytes. */
+function endOfId(bytes: Uint8Array, start: number, end: number): number {
+  const last = Math.min(end, start + 10) - 1;
+  for (let at = start; at <= last; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte < 0x80) return byte === 0 || (at === start + 9 && byte > 1) ? 0 : at + 1;
+  }
+  return 0;
+}
+
+/** The token of a VerifyTokenRequest. */
+function readToken(bytes: Uint8Array, start: number, end: number): string | undefined {
+  if (end - start < 3 || bytes[start] !== TOKEN_TAG) return undefined;
+  const length = shortLengthAt(bytes, start + 1);
+  const from = start + 1 + bytesOfShort(bytes, start + 1);
+  if (length === 0 || from + length !== end) return undefined;
   for (let index = from; index < end; index += 1) {
-    const byte = body[index] ?? 0;
+    const byte = bytes[index] ?? 0;
     if (byte < 0x21 || byte > 0x7e) return undefined;
   }
-  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  return bytes.toString("latin1", from, end);
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString("latin1", from, end);
+}
+
+/** A varint of one byte or two; infinite when it has more: tokens as long as that are refused unread anyway. */
+function shortLengthAt(bytes: Uint8Array, at: number): number {
+  const low = bytes[at] ?? 0;
+  if (low < 0x80) return low;
+  const high = bytes[at + 1] ?? 0;
+  return high < 0x80 ? (low & 0x7f) | (high << 7) : Number.POSITIVE_INFINITY;
+}
+
+function bytesOfShort(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) < 0x80 ? 1 : 2;
 }
 
 function lengthAt(body: Uint8Array, at: number): number {

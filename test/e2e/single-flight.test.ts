@@ -47,7 +47,7 @@ describe("concurrent verifications of one token", () => {
 
   it("share the answer but not the cancellation, the first caller's included", async () => {
     const { secret } = await fixture.mint();
-    fixture.emulator.control.faults.add({ route: VERIFY, answer_latency_ms: 3_000 });
+    fixture.emulator.control.faults.add({ route: VERIFY, answer_latency_ms: 1_500 });
     const first = leavingCaller(secret);
     await until(() => fixture.verifyRequests() === 1);
     const stay = Array.from({ length: 100 }, () => fixture.tokens.verifyToken({ token: secret }));

@@ -1,9 +1,7 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Client, Code, createClient, createRouterTransport } from "@connectrpc/connect";
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
-import type { Status } from "../../src/gen/google/rpc/status_pb.ts";
 import {
   TokenService,
   Verdict,
@@ -14,69 +12,26 @@ import {
 } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { createValidateInterceptor } from "../../src/rpc/validate-interceptor.ts";
 import { createVerifyTokenStream } from "../../src/rpc/verify-token-stream.ts";
-import { createDomain, type Domain, verifyRequest } from "../support/domain.ts";
+import { createDomain, type Domain } from "../support/domain.ts";
 import { settle } from "../support/fake-clock.ts";
 import { type GatewayFixture, startGatewayFixture, until } from "../support/gateway-fixture.ts";
-import { secretOf, token, tokenId } from "../support/tokens.ts";
+import { secretOf, token } from "../support/tokens.ts";
 import { failureOf } from "./fake-gateway.ts";
-
-type Request = MessageInitShape<typeof VerifyTokenStreamRequestSchema>;
-
-/** Requests that are sent when the test says so. */
-class Outbox {
-  readonly #requests: Request[] = [];
-  #ended = false;
-  #wake = () => {};
-  taken = 0;
-
-  send(...requests: Request[]): void {
-    this.#requests.push(...requests);
-    this.#wake();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator]() {
-    for (;;) {
-      const request = this.#requests.shift();
-      if (request !== undefined) {
-        this.taken += 1;
-        yield request;
-      } else if (this.#ended) return;
-      else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-    }
-  }
-}
-
-function ask(id: number | bigint, presented: string): Request {
-  return { id: BigInt(id), request: { token: presented } };
-}
-
-function verdictIn({ result }: VerifyTokenStreamResponse): Verdict | undefined {
-  return result.case === "response" ? result.value.verdict : undefined;
-}
-
-function reasonIn({ result }: VerifyTokenStreamResponse): string | undefined {
-  return result.case === "error" ? reasonOf(result.value) : undefined;
-}
-
-function reasonOf({ details }: Status): string | undefined {
-  const info = details.find(({ typeUrl }) => typeUrl.endsWith("google.rpc.ErrorInfo"));
-  return info && fromBinary(ErrorInfoSchema, info.value).reason;
-}
-
-async function next(answers: AsyncIterator<VerifyTokenStreamResponse>): Promise<VerifyTokenStreamResponse> {
-  const result = await answers.next();
-  if (result.done === true) throw new Error("the stream ended");
-  return result.value;
-}
+import {
+  ask,
+  dependenciesOf,
+  next,
+  Outbox,
+  reasonIn,
+  remember,
+  revoke,
+  SERVED,
+  type StreamRequest,
+  type StreamServer,
+  serveStreams,
+  VERIFY_STREAM,
+  verdictIn,
+} from "./verify-stream-fixture.ts";
 
 describe("VerifyTokenStream, in this process", () => {
   let domain: Domain;
@@ -85,52 +40,20 @@ describe("VerifyTokenStream, in this process", () => {
   beforeEach(async () => {
     domain = await createDomain();
     outbox = new Outbox();
-    const dependencies = {
-      ...domain,
-      isDegraded: () => false,
-      maxMessageBytes: 2_000,
-      watch: { heartbeatMs: 1, maxLag: 1 },
-      watchers: { open: 0, cut: 0 },
-      status: () => expect.unreachable(),
-      freshness: () => expect.unreachable(),
-    };
-    const transport = createRouterTransport(
-      (router) => router.service(TokenService, { verifyTokenStream: createVerifyTokenStream(dependencies) }),
-      { router: { interceptors: [createValidateInterceptor()] } },
-    );
+    const verifyTokenStream = createVerifyTokenStream(dependenciesOf(domain, 2_000));
+    const transport = createRouterTransport((router) => router.service(TokenService, { verifyTokenStream }), {
+      router: { interceptors: [createValidateInterceptor()] },
+    });
     client = createClient(TokenService, transport);
   });
 
-  async function remember(n: number, fields = {}): Promise<void> {
-    const asked = domain.verifier.verify(verifyRequest(secretOf(n)));
-    domain.upstream.nextVerify().resolve(token(n, fields));
-    await asked;
-  }
-
-  it("answers as it decides, not in the order of the requests, and ends after the last answer", async () => {
-    await remember(2);
-    const answers = client.verifyTokenStream(outbox)[Symbol.asyncIterator]();
-    outbox.send(ask(11, secretOf(1)), ask(22, secretOf(2)));
-    outbox.end();
-    const first = await next(answers);
-    expect([first.id, verdictIn(first)]).toEqual([22n, Verdict.VALID]);
-    domain.upstream.nextVerify().resolve(undefined);
-    const second = await next(answers);
-    expect([second.id, verdictIn(second)]).toEqual([11n, Verdict.INVALID]);
-    expect((await answers.next()).done).toBe(true);
-  });
-
   it("answers REVOKED for what was decided before the revoke and taken after it", async () => {
-    await remember(1);
+    await remember(domain, secretOf(1), token(1));
     const answers = client.verifyTokenStream(outbox)[Symbol.asyncIterator]();
     outbox.send(ask(1, secretOf(1)), ask(2, secretOf(1)));
     expect(verdictIn(await next(answers))).toBe(Verdict.VALID);
     await settle();
-    const signal = new AbortController().signal;
-    const request = { target: { tokenId: tokenId(1) }, reason: undefined, wait: "replica" as const, signal };
-    const revoked = domain.revoker.revoke(request);
-    domain.upstream.nextRevoke().resolve(token(1, { revoked: true }));
-    await revoked;
+    await revoke(domain, 1);
     expect(verdictIn(await next(answers))).toBe(Verdict.REVOKED);
     outbox.end();
   });
@@ -148,12 +71,50 @@ describe("VerifyTokenStream, in this process", () => {
     expect(ids.size).toBe(2_999);
     expect((await answers.next()).done).toBe(true);
   });
+});
+
+describe.each(SERVED)("VerifyTokenStream, served by the %s", (served) => {
+  let domain: Domain;
+  let server: StreamServer;
+  let outbox: Outbox;
+  beforeEach(async () => {
+    domain = await createDomain();
+    server = await serveStreams(domain, served, 2_000);
+    outbox = new Outbox();
+  });
+  afterEach(() => server[Symbol.asyncDispose]());
+
+  it("answers as it decides, not in the order of the requests, and ends after the last answer", async () => {
+    await remember(domain, secretOf(2), token(2));
+    const answers = server.tokens.verifyTokenStream(outbox)[Symbol.asyncIterator]();
+    outbox.send(ask(11, secretOf(1)), ask(22, secretOf(2)));
+    outbox.end();
+    const first = await next(answers);
+    expect([first.id, verdictIn(first)]).toEqual([22n, Verdict.VALID]);
+    await until(() => domain.upstream.verifies.length === 1);
+    domain.upstream.nextVerify().resolve(undefined);
+    const second = await next(answers);
+    expect([second.id, verdictIn(second)]).toEqual([11n, Verdict.INVALID]);
+    expect((await answers.next()).done).toBe(true);
+    expect(server.reports).toMatchObject([{ method: "VerifyTokenStream", protocol: "grpc", code: "OK" }]);
+  });
+
+  it("answers REVOKED once a revoke has been acknowledged", async () => {
+    await remember(domain, secretOf(1), token(1));
+    const answers = server.tokens.verifyTokenStream(outbox)[Symbol.asyncIterator]();
+    outbox.send(ask(1, secretOf(1)));
+    expect(verdictIn(await next(answers))).toBe(Verdict.VALID);
+    await revoke(domain, 1);
+    outbox.send(ask(2, secretOf(1)));
+    expect(verdictIn(await next(answers))).toBe(Verdict.REVOKED);
+    outbox.end();
+  });
 
   it("keeps what is wrong with one request to its answer", async () => {
-    await remember(1);
-    await remember(2, { claims: "x".repeat(3_000) });
-    const answers = client.verifyTokenStream(outbox)[Symbol.asyncIterator]();
-    const bad: [Request, string][] = [
+    await remember(domain, secretOf(1), token(1));
+    await remember(domain, secretOf(2), token(2, { claims: "x".repeat(3_000) }));
+    const answers = server.tokens.verifyTokenStream(outbox)[Symbol.asyncIterator]();
+    const bad: [StreamRequest, string][] = [
       [ask(1, ""), "ARGUMENT_INVALID"],
       [{ id: 1n }, "ARGUMENT_INVALID"],
       [{ id: 1n, request: { token: secretOf(1), maxAge: { seconds: -1n } } }, "ARGUMENT_INVALID"],
@@ -174,7 +135,7 @@ describe("VerifyTokenStream, in this process", () => {
 
   it("takes back its questions when the caller leaves", async () => {
     const caller = new AbortController();
-    const answers = client.verifyTokenStream(outbox, { signal: caller.signal })[Symbol.asyncIterator]();
+    const answers = server.tokens.verifyTokenStream(outbox, { signal: caller.signal })[Symbol.asyncIterator]();
     outbox.send(ask(1, secretOf(1)));
     const failure = failureOf(answers.next());
     await until(() => domain.upstream.verifies.length === 1);
@@ -182,10 +143,26 @@ describe("VerifyTokenStream, in this process", () => {
     expect((await failure).code).toBe(Code.Canceled);
     await until(() => domain.upstream.abortedCount === 1);
     expect(domain.verifier.flightCount).toBe(0);
+    await until(() => server.reports.length === 1);
+    expect(server.reports).toMatchObject([{ code: "CANCELLED", reason: "CANCELED" }]);
+  });
+
+  it("ends with UNAVAILABLE when the gateway shuts down, taking back what is undecided", async () => {
+    await remember(domain, secretOf(1), token(1));
+    const answers = server.tokens.verifyTokenStream(outbox)[Symbol.asyncIterator]();
+    outbox.send(ask(1, secretOf(1)), ask(2, secretOf(2)));
+    expect(verdictIn(await next(answers))).toBe(Verdict.VALID);
+    await until(() => domain.upstream.verifies.length === 1);
+    const drained = server.gateway.server.drain(10_000);
+    expect(await failureOf(answers.next())).toMatchObject({ code: Code.Unavailable, reason: "DRAINING" });
+    await until(() => domain.upstream.abortedCount === 1);
+    outbox.end();
+    await drained;
+    expect(server.reports).toMatchObject([{ code: "UNAVAILABLE", reason: "DRAINING" }]);
   });
 });
 
-describe("VerifyTokenStream, over the wire", () => {
+describe("VerifyTokenStream, of a gateway", () => {
   let fixture: GatewayFixture;
   beforeEach(async () => {
     fixture = await startGatewayFixture();
@@ -218,8 +195,8 @@ describe("VerifyTokenStream, over the wire", () => {
     });
     const schema = VerifyTokenStreamRequestSchema;
     const call = client.makeBidiStreamRequest(
-      "/m2mgateway.v1.TokenService/VerifyTokenStream",
-      (request: Request) => Buffer.from(toBinary(schema, create(schema, request))),
+      VERIFY_STREAM,
+      (request: StreamRequest) => Buffer.from(toBinary(schema, create(schema, request))),
       (bytes: Buffer) => fromBinary(VerifyTokenStreamResponseSchema, bytes),
     );
     const received: VerifyTokenStreamResponse[] = [];
@@ -234,4 +211,79 @@ describe("VerifyTokenStream, over the wire", () => {
     expect(ids).toEqual([0, 1, 2, 3, 4, 99]);
     expect(received.filter((answer) => verdictIn(answer) === Verdict.VALID)).toHaveLength(5);
   });
+
+  it("accepts no token on any stream once its revoke is acknowledged, however fast it is asked about", async () => {
+    const minted = await Promise.all(Array.from({ length: 4 }, () => fixture.mint()));
+    const streams = Array.from({ length: 3 }, () => new Prober(fixture.tokens, minted));
+    const ended = streams.map((stream) => stream.run());
+    for (const [n, { id }] of minted.entries()) {
+      await until(() => streams.every((stream) => stream.validSince(n) > 30));
+      await fixture.tokens.revokeToken({ target: { case: "tokenId", value: id } });
+      for (const stream of streams) stream.noteRevoked(n);
+      await until(() => streams.every((stream) => stream.refusedSince(n) > 30));
+    }
+    for (const stream of streams) stream.stop();
+    await Promise.all(ended);
+    expect(streams.map(({ violations }) => violations)).toEqual([0, 0, 0]);
+  });
 });
+
+/** Asks about the same tokens over and over on one stream, many at a time. */
+class Prober {
+  readonly #client: Client<typeof TokenService>;
+  readonly #secrets: readonly string[];
+  readonly #outbox = new Outbox();
+  readonly #revoked = new Set<number>();
+  /** Of requests sent after the acknowledgement. */
+  readonly #refused = new Map<number, number>();
+  readonly #valid = new Map<number, number>();
+  #sent = 0;
+  #stopped = false;
+  violations = 0;
+
+  constructor(client: Client<typeof TokenService>, minted: readonly { readonly secret: string }[]) {
+    this.#client = client;
+    this.#secrets = minted.map(({ secret }) => secret);
+  }
+
+  async run(): Promise<void> {
+    for (let n = 0; n < 64; n += 1) this.#send();
+    for await (const answer of this.#client.verifyTokenStream(this.#outbox)) {
+      this.#take(answer);
+      if (!this.#stopped) this.#send();
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#outbox.end();
+  }
+
+  noteRevoked(n: number): void {
+    this.#revoked.add(n);
+  }
+
+  validSince(n: number): number {
+    return this.#valid.get(n) ?? 0;
+  }
+
+  refusedSince(n: number): number {
+    return this.#refused.get(n) ?? 0;
+  }
+
+  /** The id's lowest bit says whether the request left after the acknowledgement. */
+  #send(): void {
+    const n = this.#sent % this.#secrets.length;
+    this.#sent += 1;
+    this.#outbox.send(ask(2 * n + (this.#revoked.has(n) ? 1 : 0), this.#secrets[n] ?? ""));
+  }
+
+  #take(answer: VerifyTokenStreamResponse): void {
+    const n = Math.floor(Number(answer.id) / 2);
+    const wasRevoked = Number(answer.id) % 2 === 1;
+    const isValid = verdictIn(answer) === Verdict.VALID;
+    if (isValid && wasRevoked) this.violations += 1;
+    const counts = isValid ? this.#valid : this.#refused;
+    if (isValid || wasRevoked) counts.set(n, (counts.get(n) ?? 0) + 1);
+  }
+}

@@ -21,7 +21,7 @@ export const PATH = "/m2mgateway.v1.TokenService/VerifyToken";
 export const MAX_MESSAGE_BYTES = 8_000;
 
 /** One domain, answered by the lane and by the RPC framework. */
-export class LaneBench {
+export class VerifyLaneFixture {
   readonly domain: Domain;
   readonly lane: UnaryLane;
   degraded = false;

@@ -1,0 +1,53 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { VerifyTokenResponseSchema } from "../gen/m2mgateway/v1/token_service_pb.ts";
+import { type Cursor, formatCursor } from "../token/cursor.ts";
+import type { Verification } from "../token/verifier.ts";
+import type { RpcDependencies } from "./rpc-dependencies.ts";
+import { wireDecision } from "./verify-token.ts";
+
+/** Larger answers, of tokens with claims of many KiB, are not what a lane is for. */
+export const MAX_ANSWER_BYTES: number = 16 * 1024;
+
+/**
+ * What does not change of an answer: its fields come before those that do, by number, so that an answer is the one after
+ * the other. Kept as a string of Latin-1: half the memory of a typed array and as fast to copy. Empty when the token
+ * cannot be encoded, which is for the handler to report, or is too large.
+ */
+export function encodedDecision(verification: Verification): string {
+  verification.encoded ??= encode(verification);
+  return verification.encoded;
+}
+
+function encode(verification: Verification): string {
+  try {
+    const bytes = toBinary(VerifyTokenResponseSchema, wireDecision(verification));
+    if (bytes.length > MAX_ANSWER_BYTES) return "";
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+  } catch {
+    return "";
+  }
+}
+
+/** `cursor` and `degraded`, as they stand at the end of every answer. Encoded once for each change. */
+export class AnswerState {
+  readonly #dependencies: Pick<RpcDependencies, "revocations" | "isDegraded">;
+  #applied: Cursor | undefined;
+  #degraded = false;
+  #bytes = new Uint8Array();
+
+  constructor(dependencies: Pick<RpcDependencies, "revocations" | "isDegraded">) {
+    this.#dependencies = dependencies;
+  }
+
+  encoded(): Uint8Array {
+    const { applied } = this.#dependencies.revocations;
+    const degraded = this.#dependencies.isDegraded();
+    if (applied !== this.#applied || degraded !== this.#degraded) {
+      const message = create(VerifyTokenResponseSchema, { cursor: formatCursor(applied), degraded });
+      this.#bytes = toBinary(VerifyTokenResponseSchema, message);
+      this.#applied = applied;
+      this.#degraded = degraded;
+    }
+    return this.#bytes;
+  }
+}

@@ -1,0 +1,66 @@
+import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
+import { fieldOf, type RequestHead } from "../http2/request-head.ts";
+import type { ServerStream } from "../http2/server-stream.ts";
+import { CallReporter, type OnCall } from "./call-report.ts";
+import { plainGrpcHeaders } from "./plain-grpc.ts";
+import type { RpcDependencies } from "./rpc-dependencies.ts";
+import type { StreamLane } from "./stream-lane.ts";
+import { AnswerState } from "./verify-answer-bytes.ts";
+import { createRequestCheck } from "./verify-decisions.ts";
+import { PlainStreamRequestReader } from "./verify-request-bytes.ts";
+import { type StreamKit, VerifyStream } from "./verify-stream.ts";
+import { MAX_VERDICT_BYTES, StreamAnswers } from "./verify-stream-answers.ts";
+
+const LABELS = {
+  service: TokenService.typeName,
+  method: TokenService.method.verifyTokenStream.name,
+  protocol: "grpc",
+} as const;
+
+/** VerifyTokenStream over gRPC. Answers what the handler in verify-token-stream.ts would. */
+export class VerifyStreamLane implements StreamLane {
+  readonly path = `/${LABELS.service}/${LABELS.method}`;
+  readonly #kit: StreamKit;
+  readonly #onCall: OnCall;
+  readonly #streams = new Set<VerifyStream>();
+  #isDraining = false;
+
+  constructor(dependencies: RpcDependencies, onCall: OnCall) {
+    this.#onCall = onCall;
+    this.#kit = {
+      dependencies,
+      check: createRequestCheck(),
+      plain: new PlainStreamRequestReader(),
+      state: new AnswerState(dependencies),
+      answers: new StreamAnswers(),
+      maxVerdictBytes: maxVerdictBytes(dependencies.maxMessageBytes),
+      onOver: (stream) => this.#streams.delete(stream),
+    };
+  }
+
+  admits(head: RequestHead): boolean {
+    return !this.#isDraining && plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
+  }
+
+  serve(stream: ServerStream, leave: (body: Buffer) => void): void {
+    const headers = plainGrpcHeaders(stream.head);
+    if (headers === undefined) {
+      leave(Buffer.alloc(0));
+      return;
+    }
+    this.#streams.add(new VerifyStream(this.#kit, stream, headers, new CallReporter(this.#onCall, LABELS)));
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+    for (const stream of this.#streams) stream.drain();
+  }
+}
+
+/**
+ * The largest verdict that is within the bound of messages in either encoding, without a look at its JSON: that has at most
+ * eight times the bytes (a control character in a string takes six for one), and some names.
+ */
+function maxVerdictBytes(maxMessageBytes: number): number {
+  return Math.min(MAX_VERDICT_BYTES, (maxMessageBytes - 1024) / 8);
+}
