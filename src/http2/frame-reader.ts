@@ -279,7 +279,8 @@ function paddingAt(bytes: Buffer, start: number, end: number): number {
 
 /** Even streams are the server's, and always idle for nothing is pushed (RFC 9113, 5.1.1). */
 function expectRequest(streamId: number): void {
-  if ((streamId & 1) === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a frame needs a stream of the client's");
+  if ((streamId & 1) === 0)
+    throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a frame needs a stream of the client's");
 }
 
 function expectStream(streamId: number): void {

@@ -27,7 +27,8 @@ export function parseRequestHead(decoded: readonly HeaderField[]): RequestHead |
   if (method === "" || !fields.every(isAllowed)) return undefined;
   // A tunnel has an authority and nothing else; it is a request like any other here, to a path that nothing serves.
   const isTunnel = method === "CONNECT" && !pseudo.has(":path") && !pseudo.has(":scheme");
-  if (!isTunnel && (path === "" || scheme === "")) return undefined;
+  const isPath = path.startsWith("/") || (path === "*" && method === "OPTIONS");
+  if (!isTunnel && (!isPath || scheme === "")) return undefined;
   return { method, path, scheme, authority, fields };
 }
 

@@ -91,6 +91,7 @@ const NONE = { create: 0, list: 0, revoke: 0, verify: 0 };
 const FULL: StatusSnapshot = {
   version: "",
   replica: "",
+  open: { connections: 0, streams: 0 },
   startedAtMs: 0,
   freshness: { state: "synced", cursor: "", stalenessMs: 0, worstStalenessMs: 0, boundMs: 0 },
   cache: { knownEntries: 0, refusedEntries: 0, hits: 0, misses: 0, joined: 0, evictions: 0 },
