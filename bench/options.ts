@@ -17,7 +17,7 @@ export interface BenchOptions {
   readonly help: boolean;
 }
 
-export const MIN_ROUNDS = 3;
+const MIN_ROUNDS = 3;
 
 export const USAGE = `usage: npm run bench -- [options]
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-export const MACHINE = "bench";
+const MACHINE = "bench";
 export const MACHINE_ID = `mch_${"2benchBENCH".padEnd(27, "0")}`;
 export const MACHINE_KEY = `ak_${"b".repeat(44)}`;
 export const INSTANCE_KEY = `sk_test_${"b".repeat(42)}`;

@@ -2,7 +2,7 @@
 export const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, windowUpdate: 8 } as const;
 export const FLAG = { endStream: 1, ack: 1, endHeaders: 4 } as const;
 export const FRAME_HEAD_BYTES = 9;
-export const MAX_WINDOW = 2 ** 31 - 1;
+const MAX_WINDOW = 2 ** 31 - 1;
 export const INITIAL_WINDOW = 65_535;
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

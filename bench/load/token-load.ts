@@ -84,7 +84,7 @@ export async function verifyAll(address: Address, count: number): Promise<void> 
 }
 
 /** Opens connections, runs, and closes them when `finish` or `fail` is called. */
-export async function onConnections(
+async function onConnections(
   address: Address,
   count: number,
   run: (opened: readonly RawConnection[], finish: () => void, fail: (error: Error) => void) => void,

@@ -15,7 +15,7 @@ export const gateway = gatewayPeer("gateway", "gateway", {});
 export const gatewayOnNode = gatewayPeer("gateway_node", "gateway on node:http2", { transport: "node" });
 
 /** The gateway, answering the same token from memory. */
-export function gatewayPeer(name: string, title: string, options: GatewayOptions): Peer {
+function gatewayPeer(name: string, title: string, options: GatewayOptions): Peer {
   return {
     name,
     title,

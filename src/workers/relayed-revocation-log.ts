@@ -14,7 +14,7 @@ export interface RelayedRevocationLogOptions {
 }
 
 /** The other process could not do what it was asked, or does not answer. */
-export class RelayError extends Error {
+class RelayError extends Error {
   override readonly name = "RelayError";
 }
 
