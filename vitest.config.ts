@@ -2,11 +2,10 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     reporters: ["default", "./test/support/summary-reporter.ts"],
     // Everything on the gateway's own HTTP/2 engine, and what callers see once more on Node's.
     projects: [
-      { extends: true, test: { name: "engine" } },
+      { extends: true, test: { name: "engine", include: ["src/**/*.test.ts", "test/**/*.test.ts"] } },
       {
         extends: true,
         test: {
