@@ -44,6 +44,9 @@ export class BenchGateway {
     const env = {
       ...world.emulator.environment,
       CLERK_MAX_REQUESTS_PER_SECOND: "100000",
+      // Caches are filled in one go, however slow the machine is.
+      CLERK_MAX_QUEUE: "100000",
+      CLERK_TIMEOUT_MS: "60000",
       ...(options.withRedis === false ? {} : redisEnvironment(world, options.fleet)),
       GATEWAY_REPLICA: `bench-${started}`,
       GATEWAY_LOG_LEVEL: "info",
