@@ -1,4 +1,5 @@
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
+import { GatewayError } from "../token/errors.ts";
 
 /** What one call carries through the RPC framework. */
 export interface CallContext {
@@ -20,6 +21,11 @@ export function contextValuesOf(context: CallContext): ContextValues {
  */
 export function drainOf(values: ContextValues): AbortSignal {
   return values.get(KEY)?.drain ?? AbortSignal.any([]);
+}
+
+/** What ends a stream when the gateway goes away. */
+export function drainingError(): GatewayError {
+  return new GatewayError("DRAINING", "the gateway is shutting down");
 }
 
 export function noteThrown(values: ContextValues, thrown: unknown): void {

@@ -1,6 +1,6 @@
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
-import { canceled, GatewayError } from "../token/errors.ts";
-import { type CallContext, contextValuesOf } from "./call-context.ts";
+import { canceled } from "../token/errors.ts";
+import { type CallContext, contextValuesOf, drainingError } from "./call-context.ts";
 import { CallReporter, type OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
@@ -56,10 +56,6 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
       for (const stream of streams) stream.abort(drainingError());
     },
   };
-}
-
-function drainingError(): GatewayError {
-  return new GatewayError("DRAINING", "the gateway is shutting down");
 }
 
 /** Never rejects. */

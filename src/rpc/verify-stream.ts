@@ -8,8 +8,9 @@ import {
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { encodeFields } from "../http2/hpack-encoder.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
-import { canceled, GatewayError } from "../token/errors.ts";
+import { canceled } from "../token/errors.ts";
 import type { Verification } from "../token/verifier.ts";
+import { drainingError } from "./call-context.ts";
 import type { CallReporter } from "./call-report.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { KeptBytes } from "./kept-bytes.ts";
@@ -220,7 +221,7 @@ export class VerifyStream implements StreamConsumer {
   /** Ends the stream if nothing is left to do. */
   #conclude(): void {
     if (this.#decisions.hasDecided) return;
-    if (this.#isDraining) this.#end(new GatewayError("DRAINING", "the gateway is shutting down"));
+    if (this.#isDraining) this.#end(drainingError());
     else if (!this.#stream.remoteEnded || this.#held.length > 0) return;
     else if (this.#messages.isMidway) this.#end(incompleteMessage());
     else if (this.#decisions.isEmpty) this.#end(undefined);
