@@ -17,7 +17,7 @@ const GROUP_TITLES: Readonly<Record<string, string>> = {
 
 const INTRODUCTION = `# Configuration
 
-<!-- Generated from src/config/settings.ts by \`npm run docs\`. Do not edit. -->
+<!-- Generated from src/config/settings/ by \`npm run docs\`. Do not edit. -->
 
 Settings come from, the strongest first: flags of the command line (\`--help\` lists them), environment variables, a file,
 the defaults below. \`m2m-gateway config check\` shows what is in force and where it came from, or every problem there is.

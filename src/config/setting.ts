@@ -2,6 +2,9 @@ import { z } from "zod";
 import { type Endpoint, type ListenAddress, parseEndpoint, parseListenAddress } from "./endpoint.ts";
 import { Secret } from "./secret.ts";
 
+/** The unit of settings in milliseconds. */
+export const MS = "milliseconds";
+
 /** What is known of a setting beyond its schema. */
 export interface SettingFacts {
   /** The environment variable. */
