@@ -7,6 +7,7 @@ import { emulatorSettings } from "./settings/emulator.ts";
 import { gatewaySettings } from "./settings/gateway.ts";
 import { logSettings } from "./settings/log.ts";
 import { outOfBandSettings } from "./settings/out-of-band.ts";
+import { poolSettings } from "./settings/pool.ts";
 import { redisSettings } from "./settings/redis.ts";
 import { revocationsSettings } from "./settings/revocations.ts";
 import { rpcSettings } from "./settings/rpc.ts";
@@ -20,6 +21,7 @@ export const configSchema = z.strictObject({
   emulator: emulatorSettings,
   clerk: clerkSettings,
   cache: cacheSettings,
+  pool: poolSettings,
   redis: redisSettings,
   outOfBand: outOfBandSettings,
   revocations: revocationsSettings,
