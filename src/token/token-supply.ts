@@ -1,4 +1,5 @@
 import { GatewayError } from "./errors.ts";
+import { unsure } from "./pool-failure.ts";
 import { lastsFor, type PooledToken, pooledToken } from "./pooled-token.ts";
 import type { Clock, Upstream } from "./ports.ts";
 import type { Revocations } from "./revocations.ts";
@@ -119,14 +120,11 @@ export class TokenSupply {
  * renewed is taken and what is to be renewed is not.
  */
 function leastSecondsOf({ kind, needMs, wants, lifetimeMs }: Order, maxAgeMs: number): number | undefined {
-  if (kind.format === "jwt" || !kind.shared) return undefined;
+  // Without the log there is no other way to know that a token is good, not even one that is held for one caller alone.
+  if (kind.format === "jwt" || (!kind.shared && wants === "young")) return undefined;
   const needSeconds = Math.max(1, Math.ceil((needMs ?? 0) / 1_000));
   if (wants === "live" || lifetimeMs === undefined) return needSeconds;
   const youngMs = lifetimeMs - Math.min(lifetimeMs, maxAgeMs) / 2;
   const leastSeconds = Math.max(needSeconds, Math.floor(youngMs / 1_000));
   return leastSeconds * 1_000 < lifetimeMs ? leastSeconds : undefined;
-}
-
-function unsure(message: string): GatewayError {
-  return new GatewayError("TOKEN_UNSURE", message);
 }
