@@ -19,7 +19,7 @@ import { CallReporter, type OnCall } from "./call-report.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { envelope, onlyMessage, plainGrpcHeaders } from "./plain-grpc.ts";
 import type { StreamLane } from "./stream-lane.ts";
-import { type WatchDependencies, wireEvent } from "./watch-revocations.ts";
+import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-revocations.ts";
 
 /** Larger requests are left to the framework, which says what is wrong with them. */
 const MAX_REQUEST_BYTES = 64 * 1024;
@@ -52,14 +52,16 @@ export class WatchLane implements StreamLane {
   }
 
   admits(head: RequestHead): boolean {
-    return !this.#isDraining && plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
+    if (this.#isDraining || this.dependencies.admission.limitFor(this.path) !== undefined) return false;
+    return plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
   }
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
     stream.consumer = new RequestCollector(stream, (body) => {
       const options = this.#parse(body);
       const headers = plainGrpcHeaders(stream.head);
-      if (options === undefined || headers === undefined || this.#isDraining) {
+      const isRefused = this.#isDraining || hasTooManyWatchers(this.dependencies);
+      if (options === undefined || headers === undefined || isRefused) {
         leave(body);
         return;
       }
