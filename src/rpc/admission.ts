@@ -50,12 +50,15 @@ export class Admission {
   pendingBytes = 0;
   readonly #delay: LoopDelay;
   readonly #maxOrdinary: number;
+  /** Where not every call comes past the RPC framework, those that memory will answer need a place for a moment. */
+  readonly #maxUnknown: number;
   readonly #lateMs: number;
 
   constructor(limits: OverloadLimits, delay: LoopDelay) {
     this.limits = limits;
     this.#delay = delay;
     this.#maxOrdinary = limits.maxInFlight - Math.floor(limits.maxInFlight / 8);
+    this.#maxUnknown = limits.maxInFlight - Math.floor(limits.maxInFlight / 4);
     this.#lateMs = limits.shedDelayMs === 0 ? Number.POSITIVE_INFINITY : limits.shedDelayMs;
   }
 
@@ -105,6 +108,7 @@ export class Admission {
   /** A token that memory does not know would be asked for. @throws GatewayError OVERLOADED */
   admitUnknown(): void {
     if (this.isLate) throw this.refusal("event_loop");
+    if (this.inFlight > this.#maxUnknown) throw this.refusal("in_flight");
   }
 
   /** @param heldBytes what the call holds already. @throws GatewayError OVERLOADED */
