@@ -4,6 +4,7 @@ import type { RevocationFeed } from "../token/revocation-feed.ts";
 import type { Revocations } from "../token/revocations.ts";
 import type { Revoker } from "../token/revoker.ts";
 import type { Verifier } from "../token/verifier.ts";
+import type { Admission } from "./admission.ts";
 
 /** What the RPCs are served from. */
 export interface RpcDependencies {
@@ -15,6 +16,7 @@ export interface RpcDependencies {
   readonly clock: Clock;
   readonly watch: { readonly heartbeatMs: number; readonly maxLag: number };
   readonly watchers: WatcherCounts;
+  readonly admission: Admission;
   /** The largest message either side may send, in bytes. */
   readonly maxMessageBytes: number;
   readonly status: () => StatusSnapshot;
