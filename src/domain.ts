@@ -26,9 +26,16 @@ export type Domain = ReturnType<typeof createDomain>;
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
  *
  * @param givenLog the log, where another process follows it; closed with the rest
+ * @param admitUnknown see `VerifierOptions`
  * @throws ConfigError when the configuration of Redis cannot be used
  */
-export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: RevocationLog) {
+export function createDomain(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  givenLog?: RevocationLog,
+  admitUnknown?: () => void,
+) {
   const upstream = createUpstream(config, clock);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
   const { revocationLog, store } = shared;
@@ -51,6 +58,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     cache,
     ...facts,
     ...finders,
+    admitUnknown,
     clock,
     digest: createDigester(upstream.verifyScope),
     minCursorTimeoutMs: config.clerk.timeoutMs,

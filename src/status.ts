@@ -24,7 +24,8 @@ export interface StatusSnapshot {
   readonly spend: SpendSnapshot;
   readonly pool: PoolSnapshot;
   /** What the RPC port has open. */
-  readonly open: { readonly connections: number; readonly streams: number };
+  readonly open: { readonly connections: number; readonly streams: number; readonly refusedStreams: number };
+  readonly overload: OverloadSnapshot;
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
 }
@@ -78,6 +79,18 @@ export interface RevocationSnapshot {
   readonly discovered: number;
 }
 
+/** What is under way, how much may be, and what was refused, by the bound that it met. */
+export interface OverloadSnapshot {
+  /** Calls, apart from those that memory answers at once. */
+  readonly inFlight: number;
+  /** Bytes of requests and answers that wait for the rest of their call. */
+  readonly pendingBytes: number;
+  /** The delay of the event loop that stands. */
+  readonly loopDelayMs: number;
+  readonly limits: Readonly<Record<string, number>>;
+  readonly refused: Readonly<Record<string, number>>;
+}
+
 export interface PoolSnapshot extends Readonly<PoolCounts> {
   /** Tokens held. */
   readonly tokens: number;
@@ -119,6 +132,7 @@ export interface StatusParts {
   readonly pool: TokenPool;
   readonly watchers: WatcherCounts;
   readonly open: () => StatusSnapshot["open"];
+  readonly overload: () => OverloadSnapshot;
   readonly isDraining: () => boolean;
 }
 
@@ -141,6 +155,7 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
     version: parts.version,
     replica: parts.replica,
     open: parts.open(),
+    overload: parts.overload(),
     startedAtMs: parts.startedAtMs,
     freshness: takeFreshness(parts),
     cache: {

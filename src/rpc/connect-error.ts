@@ -183,6 +183,7 @@ function metadataOf(facts: ErrorFacts): Record<string, string> {
     upstream_code: facts.upstreamCode,
     clerk_trace_id: facts.clerkTraceId,
     cursor: facts.cursor,
+    limit: facts.limit,
   };
   const metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(named)) {

@@ -5,6 +5,7 @@ import type { Revocations } from "../token/revocations.ts";
 import type { Revoker } from "../token/revoker.ts";
 import type { TokenPool } from "../token/token-pool.ts";
 import type { Verifier } from "../token/verifier.ts";
+import type { Admission } from "./admission.ts";
 
 /** What the RPCs are served from. */
 export interface RpcDependencies {
@@ -17,6 +18,7 @@ export interface RpcDependencies {
   readonly clock: Clock;
   readonly watch: { readonly heartbeatMs: number; readonly maxLag: number };
   readonly watchers: WatcherCounts;
+  readonly admission: Admission;
   /** The largest message either side may send, in bytes. */
   readonly maxMessageBytes: number;
   readonly status: () => StatusSnapshot;

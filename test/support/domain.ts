@@ -68,6 +68,7 @@ export interface DomainOptions {
   readonly log?: (clock: FakeClock) => RevocationLog;
   readonly store?: VerdictStore;
   readonly revalidator?: (parts: { recorder: Recorder; revocations: Revocations }) => Revalidator;
+  readonly admitUnknown?: () => void;
   readonly ttlMs?: number;
   readonly maxKnown?: number;
   readonly maxRefused?: number;
@@ -121,6 +122,7 @@ export async function createDomain(options: DomainOptions = {}) {
     revocations,
     feed,
     recorder,
+    admitUnknown: options.admitUnknown,
     clock,
     digest: createDigester(upstream.verifyScope),
     minCursorTimeoutMs: 5_000,
