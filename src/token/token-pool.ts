@@ -22,6 +22,8 @@ export interface TokenPoolOptions {
   readonly maxAgeMs: number;
   /** A token that nobody has wanted for this long is not renewed. */
   readonly idleMs: number;
+  /** Called before a creation that a caller would wait for. @throws GatewayError when there is too much to do already */
+  readonly admitUnknown?: (() => void) | undefined;
   /** Uniform in [0, 1). For jitter only. */
   readonly random?: (() => number) | undefined;
 }
@@ -170,7 +172,7 @@ export class TokenPool {
       // What was asked for with this need in mind does not meet it: nothing that lives longer can be had.
       if (isOwn && slot.failure === undefined && isTooShort(slot.held, needMs, clock)) throw outlived();
     }
-    this.#refuseToAsk(slot, needMs);
+    if (slot.failure !== undefined) throw whileItLasts(slot.failure, clock.monotonicMs());
     throw unsure("every token that the upstream gave was revoked as it came");
   }
 
@@ -186,6 +188,7 @@ export class TokenPool {
     if (kind.format === "jwt" && !feed.isFresh(nowMs)) {
       throw unsure("the log of revocations cannot be followed, and only it can tell whether a JWT is revoked");
     }
+    this.#options.admitUnknown?.();
   }
 
   #renew(slot: PoolSlot): void {
