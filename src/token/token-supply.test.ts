@@ -84,4 +84,13 @@ describe("tokens that replicas share", () => {
     expect(waiting.error).toMatchObject({ reason: "TOKEN_UNSURE", message: expect.stringContaining("clocks") });
     expect(domain.upstream.creates).toHaveLength(0);
   });
+
+  it("that are JWTs are dated as they date themselves, in whole seconds, so that no watermark misses them", async () => {
+    const domain = await createDomain();
+    const waiting = acquire(domain, { format: "jwt" });
+    const createdAtMs = 1_700_000_000_999;
+    domain.upstream.nextCreate().resolve(minted(domain, 1, { format: "jwt", createdAtMs }));
+    await settle();
+    expect(waiting.token?.createdAtMs).toBe(1_700_000_000_000);
+  });
 });

@@ -3,7 +3,7 @@ import { unsure } from "./pool-failure.ts";
 import { lastsFor, type PooledToken, pooledToken } from "./pooled-token.ts";
 import type { Clock, Upstream } from "./ports.ts";
 import type { Revocations } from "./revocations.ts";
-import type { Json, Token, TokenFormat } from "./token.ts";
+import type { CreatedToken, Json, Token, TokenFormat } from "./token.ts";
 
 export interface TokenSupplyOptions {
   readonly upstream: Upstream;
@@ -89,7 +89,8 @@ export class TokenSupply {
     const askedAtMs = clock.monotonicMs();
     try {
       const created = await upstream.createToken({ format, ttlSeconds, claims, minRemainingTtlSeconds }, signal);
-      return { ...pooledToken(created, askedAtMs, this.#options), isNew: minRemainingTtlSeconds === undefined };
+      const isNew = minRemainingTtlSeconds === undefined;
+      return { ...pooledToken(asItDatesItself(created), askedAtMs, this.#options), isNew };
     } catch (error) {
       const isRefused = error instanceof GatewayError && error.reason === "UPSTREAM_REJECTED_REQUEST";
       if (isRefused && minRemainingTtlSeconds !== undefined && minRemainingTtlSeconds > 1) return undefined;
@@ -127,4 +128,10 @@ function leastSecondsOf({ kind, needMs, wants, lifetimeMs }: Order, maxAgeMs: nu
   const youngMs = lifetimeMs - Math.min(lifetimeMs, maxAgeMs) / 2;
   const leastSeconds = Math.max(needSeconds, Math.floor(youngMs / 1_000));
   return leastSeconds * 1_000 < lifetimeMs ? leastSeconds : undefined;
+}
+
+/** A JWT says in whole seconds when it was minted, and all who check it go by that: so must who asks whether it is revoked. */
+function asItDatesItself({ token, secret }: CreatedToken): CreatedToken {
+  if (token.format !== "jwt") return { token, secret };
+  return { token: { ...token, createdAtMs: Math.floor(token.createdAtMs / 1_000) * 1_000 }, secret };
 }
