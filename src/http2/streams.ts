@@ -5,6 +5,7 @@ import { MAX_INT31 } from "./frame.ts";
 import type { FrameSink } from "./frame-reader.ts";
 import { encodeFields } from "./hpack-encoder.ts";
 import { collect, LaneDesk, type LaneRequest, MAX_COLLECTED_BYTES } from "./lane-desk.ts";
+import { OpenStreams } from "./open-streams.ts";
 import type { Output } from "./output.ts";
 import { readPeerSettings } from "./peer-settings.ts";
 import { ConnectionError, ErrorCode } from "./protocol-error.ts";
@@ -19,7 +20,7 @@ const HEADERS_TOO_LARGE = encodeFields([[":status", "431"]]);
 
 /** The streams of one connection: what its frames mean (RFC 9113, 5 and 6). */
 export class Streams implements FrameSink, StreamHost {
-  readonly open = new Map<number, ServerStream>();
+  readonly open = new OpenStreams();
   readonly sender: Sender;
   /** The highest identifier that the client has used. */
   lastStreamId = 0;
@@ -61,7 +62,7 @@ export class Streams implements FrameSink, StreamHost {
   }
 
   closeAll(): void {
-    for (const stream of this.open.values()) this.#close(stream);
+    for (const stream of this.open) this.#close(stream);
   }
 
   onHeaderBlock(id: number, bytes: Buffer, start: number, end: number, endStream: boolean, selfDependent: boolean) {
@@ -110,7 +111,7 @@ export class Streams implements FrameSink, StreamHost {
     const { initialWindow, shrinksTable } = readPeerSettings(bytes, start, end);
     if (shrinksTable) this.sender.shrinkTable();
     writeSettingsAck(this.#output);
-    if (initialWindow !== undefined) this.sender.setInitialWindow(initialWindow, this.open.values(), this.#nowMs);
+    if (initialWindow !== undefined) this.sender.setInitialWindow(initialWindow, this.open, this.#nowMs);
   }
 
   onPing(isAck: boolean, bytes: Buffer, start: number): void {
@@ -183,7 +184,7 @@ export class Streams implements FrameSink, StreamHost {
     stream.bodyBytesLeft = contentLength;
     stream.remoteEnded = endStream;
     stream.openedAtMs = this.#nowMs;
-    this.open.set(id, stream);
+    this.open.add(stream);
     if (lane !== undefined && !endStream) {
       stream.lane = lane;
       stream.waitingSinceMs = this.#nowMs;
@@ -276,7 +277,7 @@ export class Streams implements FrameSink, StreamHost {
     const stream = new ServerStream(this, id, head, 0);
     stream.remoteEnded = endStream;
     stream.isUnwanted = true;
-    this.open.set(id, stream);
+    this.open.add(stream);
     stream.respond(HEADERS_TOO_LARGE, true);
   }
 
