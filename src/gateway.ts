@@ -22,6 +22,7 @@ import {
 } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
 import type { Clock, RevocationLog } from "./token/ports.ts";
+import type { InvalidationTarget } from "./token/verdict-cache.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -36,9 +37,18 @@ export interface GatewayOverrides {
   readonly clock?: Clock;
 }
 
+/** What a worker has from its primary. */
+export interface Host {
+  /** As for `createDomain`. */
+  readonly revocationLog: RevocationLog;
+  readonly spreadInvalidation: NonNullable<RpcDependencies["spreadInvalidation"]>;
+}
+
 /** A gateway without its admin port. */
 export interface GatewayBody {
   readonly metrics: Metrics;
+  /** Forgets verdicts, as InvalidateCache does. */
+  invalidate(target: InvalidationTarget): void;
   readiness(): Readiness;
   freshness(): FreshnessSnapshot;
   /** Serves RPCs from now on. Returns where. */
@@ -83,14 +93,14 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
   }
 }
 
-/** Builds a gateway that is able to decide and does not listen yet. `revocationLog`: as for `createDomain`. */
+/** Builds a gateway that is able to decide and does not listen yet: one that runs alone, or a worker of a host. */
 export async function openGateway(
   options: GatewayOptions,
   overrides: GatewayOverrides = {},
-  revocationLog?: RevocationLog,
+  host?: Host,
 ): Promise<GatewayBody> {
   const { config, version } = options;
-  const domain = createDomain(config, options.log, overrides.clock ?? systemClock, revocationLog);
+  const domain = createDomain(config, options.log, overrides.clock ?? systemClock, host?.revocationLog);
   await domain.start();
   const lifetime = { draining: false };
   let rpc: RpcServer | undefined;
@@ -117,10 +127,11 @@ export async function openGateway(
   let closed: Promise<void> | undefined;
   return {
     metrics,
+    invalidate: (target) => domain.verifier.invalidate(target),
     readiness: () => readinessOf(takeFreshness(parts)),
     freshness: () => takeFreshness(parts),
     async listen() {
-      rpc = await serveRpcs(options, domain, parts, health, metrics);
+      rpc = await serveRpcs(options, domain, parts, health, metrics, host);
       return rpc.url;
     },
     close() {
@@ -136,6 +147,7 @@ function serveRpcs(
   parts: StatusParts,
   health: HealthStatuses,
   metrics: Metrics,
+  host: Host | undefined,
 ): Promise<RpcServer> {
   const dependencies: RpcDependencies = {
     ...domain,
@@ -145,6 +157,7 @@ function serveRpcs(
     status: () => takeStatus(parts),
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
+    spreadInvalidation: host?.spreadInvalidation,
   };
   const logCall = createCallLog(log, domain.clock);
   const onCall = (report: CallReport) => {

@@ -3,6 +3,7 @@ import type { Clock, Upstream } from "../token/ports.ts";
 import type { RevocationFeed } from "../token/revocation-feed.ts";
 import type { Revocations } from "../token/revocations.ts";
 import type { Revoker } from "../token/revoker.ts";
+import type { InvalidationTarget } from "../token/verdict-cache.ts";
 import type { Verifier } from "../token/verifier.ts";
 
 /** What the RPCs are served from. */
@@ -21,4 +22,6 @@ export interface RpcDependencies {
   readonly freshness: () => FreshnessSnapshot;
   /** Whether the gateway is in any state but its normal one. */
   readonly isDegraded: () => boolean;
+  /** Has the processes that serve the same port forget verdicts too; `undefined` where there are none. */
+  readonly spreadInvalidation?: ((target: InvalidationTarget, signal: AbortSignal) => Promise<void>) | undefined;
 }
