@@ -11,8 +11,6 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/{e2e,hostile,interop,rpc,faults}/**/*.test.ts"],
-          // What workers share is the same under either.
-          exclude: ["test/e2e/workers.test.ts"],
           env: { GATEWAY_TRANSPORT: "node" },
         },
       },
