@@ -5,9 +5,11 @@ import type { TlsFiles } from "./config/tls-files.ts";
 import { createDomain, type Domain } from "./domain.ts";
 import type { Logger } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
+import { Admission } from "./rpc/admission.ts";
 import type { CallReport } from "./rpc/call-report.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createLanes } from "./rpc/lanes.ts";
+import { LoopDelay } from "./rpc/loop-delay.ts";
 import { createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
 import { type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
@@ -70,6 +72,7 @@ export interface Gateway {
 }
 
 const HEALTH_INTERVAL_MS = 250;
+const NOTHING_OPEN = { connections: 0, streams: 0, refusedStreams: 0 };
 
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
 export async function startGateway(options: GatewayOptions, overrides: GatewayOverrides = {}): Promise<Gateway> {
@@ -100,8 +103,12 @@ export async function openGateway(
   host?: Host,
 ): Promise<GatewayBody> {
   const { config, version } = options;
-  const domain = createDomain(config, options.log, overrides.clock ?? systemClock, host?.revocationLog);
+  const clock = overrides.clock ?? systemClock;
+  const loopDelay = new LoopDelay(clock);
+  const admission = new Admission(config.limits, loopDelay);
+  const domain = createDomain(config, options.log, clock, host?.revocationLog, () => admission.admitUnknown());
   await domain.start();
+  const stopMeasuring = loopDelay.start();
   const lifetime = { draining: false };
   let rpc: RpcServer | undefined;
   const parts: StatusParts = {
@@ -111,7 +118,8 @@ export async function openGateway(
     startedAtMs: domain.clock.wallMs(),
     upstreamUrl: config.clerk.url,
     watchers: { open: 0, cut: 0 },
-    open: () => rpc?.counts() ?? { connections: 0, streams: 0 },
+    open: () => rpc?.counts() ?? NOTHING_OPEN,
+    overload: () => admission.snapshot(rpc?.counts().refusedStreams ?? 0),
     isDraining: () => lifetime.draining,
   };
   const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
@@ -122,6 +130,7 @@ export async function openGateway(
     stopHealth();
     setHealth(health, "not_serving");
     await rpc?.drain(config.rpc.drainGraceMs);
+    stopMeasuring();
     await domain.close();
   };
   let closed: Promise<void> | undefined;
@@ -131,7 +140,8 @@ export async function openGateway(
     readiness: () => readinessOf(takeFreshness(parts)),
     freshness: () => takeFreshness(parts),
     async listen() {
-      rpc = await serveRpcs(options, domain, parts, health, metrics, host);
+      const { spreadInvalidation } = host ?? {};
+      rpc = await serveRpcs(options, domain, parts, health, metrics, { admission, spreadInvalidation });
       return rpc.url;
     },
     close() {
@@ -147,17 +157,17 @@ function serveRpcs(
   parts: StatusParts,
   health: HealthStatuses,
   metrics: Metrics,
-  host: Host | undefined,
+  more: Pick<RpcDependencies, "admission" | "spreadInvalidation">,
 ): Promise<RpcServer> {
   const dependencies: RpcDependencies = {
     ...domain,
     watch: config.watch,
     maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
+    ...more,
     status: () => takeStatus(parts),
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
-    spreadInvalidation: host?.spreadInvalidation,
   };
   const logCall = createCallLog(log, domain.clock);
   const onCall = (report: CallReport) => {
@@ -172,6 +182,7 @@ function serveRpcs(
     listen: config.rpc.listen,
     tls,
     transport: config.rpc.transport,
+    admission: more.admission,
     onEngineError: (err) => log.error({ err }, "a connection failed"),
     routes: createRoutes(dependencies, health),
     interceptors: [createValidateInterceptor()],

@@ -59,7 +59,7 @@ export class Connection implements StreamsOwner {
   }
 
   get openStreams(): Iterable<ServerStream> {
-    return this.#streams.open;
+    return this.#streams.open.values();
   }
 
   get streamCount(): number {

@@ -5,6 +5,7 @@ import { SlabPool } from "./output.ts";
 import type { UnreadTotal } from "./receive-window.ts";
 import type { ServerStream } from "./server-stream.ts";
 import { newReadBuffer } from "./socket-reading.ts";
+import type { StreamTotal } from "./stream-table.ts";
 import type { UnaryLane } from "./unary-lane.ts";
 
 export interface EngineOptions {
@@ -28,6 +29,7 @@ export interface EngineContext {
   /** What every connection reads into: it holds something for as long as that is being looked at. */
   readonly readBuffer: Buffer;
   readonly unread: UnreadTotal;
+  readonly streams: StreamTotal;
   readonly onStream: (stream: ServerStream) => void;
   readonly onError: (error: unknown) => void;
   /** Has the connection's output sent before the next event is looked at. */
@@ -64,6 +66,7 @@ export class Http2Engine {
       slabs: new SlabPool(),
       readBuffer: newReadBuffer(),
       unread: { bytes: 0 },
+      streams: { open: 0, refused: 0 },
       onStream,
       onError,
       flushLater: (connection) => this.#flushLater(connection),
@@ -98,9 +101,13 @@ export class Http2Engine {
   }
 
   get counts(): EngineCounts {
-    let streams = 0;
-    for (const connection of this.#connections) streams += connection.streamCount;
-    return { connections: this.#connections.size, streams, unreadBytes: this.#context.unread.bytes };
+    const { streams, unread } = this.#context;
+    return { connections: this.#connections.size, streams: streams.open, unreadBytes: unread.bytes };
+  }
+
+  /** Streams refused so far because there were too many. */
+  get refusedStreams(): number {
+    return this.#context.streams.refused;
   }
 
   #flushLater(connection: Connection): void {

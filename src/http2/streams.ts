@@ -5,7 +5,6 @@ import { MAX_INT31 } from "./frame.ts";
 import type { FrameSink } from "./frame-reader.ts";
 import { encodeFields } from "./hpack-encoder.ts";
 import { collect, LaneDesk, type LaneRequest, MAX_COLLECTED_BYTES } from "./lane-desk.ts";
-import { OpenStreams } from "./open-streams.ts";
 import type { Output } from "./output.ts";
 import { readPeerSettings } from "./peer-settings.ts";
 import { ConnectionError, ErrorCode } from "./protocol-error.ts";
@@ -14,13 +13,14 @@ import { RecentIds } from "./recent-ids.ts";
 import { type ReadRequest, RequestReader } from "./request-reader.ts";
 import { Sender } from "./sender.ts";
 import { ServerStream, type StreamHost } from "./server-stream.ts";
+import { StreamTable } from "./stream-table.ts";
 import type { StreamsOwner } from "./streams-owner.ts";
 
 const HEADERS_TOO_LARGE = encodeFields([[":status", "431"]]);
 
 /** The streams of one connection: what its frames mean (RFC 9113, 5 and 6). */
 export class Streams implements FrameSink, StreamHost {
-  readonly open = new OpenStreams();
+  readonly open: StreamTable;
   readonly sender: Sender;
   /** The highest identifier that the client has used. */
   lastStreamId = 0;
@@ -39,7 +39,8 @@ export class Streams implements FrameSink, StreamHost {
   #nowMs: number;
 
   constructor(context: EngineContext, owner: StreamsOwner, output: Output, nowMs: number) {
-    const { limits, lanes, unread } = context;
+    const { limits, lanes, unread, streams } = context;
+    this.open = new StreamTable(limits, streams);
     this.#context = context;
     this.#owner = owner;
     this.#output = output;
@@ -62,7 +63,7 @@ export class Streams implements FrameSink, StreamHost {
   }
 
   closeAll(): void {
-    for (const stream of this.open) this.#close(stream);
+    for (const stream of this.open.values()) this.#close(stream);
   }
 
   onHeaderBlock(id: number, bytes: Buffer, start: number, end: number, endStream: boolean, selfDependent: boolean) {
@@ -74,7 +75,7 @@ export class Streams implements FrameSink, StreamHost {
     this.#guard.request();
     const request = this.#requests.read(bytes, start, end);
     if (id > this.acceptUpTo) return;
-    if (this.open.size >= this.#context.limits.maxConcurrentStreams) this.#refuse(id, ErrorCode.REFUSED_STREAM);
+    if (!this.open.hasRoom()) this.#refuse(id, ErrorCode.REFUSED_STREAM);
     else if (selfDependent || request === "malformed") this.#refuse(id, ErrorCode.PROTOCOL_ERROR);
     else if (request === "too_large") this.#refuseHeaders(id, endStream);
     else this.#onRequest(id, request, endStream);
@@ -111,7 +112,7 @@ export class Streams implements FrameSink, StreamHost {
     const { initialWindow, shrinksTable } = readPeerSettings(bytes, start, end);
     if (shrinksTable) this.sender.shrinkTable();
     writeSettingsAck(this.#output);
-    if (initialWindow !== undefined) this.sender.setInitialWindow(initialWindow, this.open, this.#nowMs);
+    if (initialWindow !== undefined) this.sender.setInitialWindow(initialWindow, this.open.values(), this.#nowMs);
   }
 
   onPing(isAck: boolean, bytes: Buffer, start: number): void {
@@ -290,7 +291,7 @@ export class Streams implements FrameSink, StreamHost {
   #close(stream: ServerStream): void {
     if (stream.isClosed) return;
     stream.isClosed = true;
-    this.open.delete(stream.id);
+    this.open.delete(stream);
     this.sender.forget(stream);
     this.#receive.giveStream(stream, stream.unreadBytes);
     stream.consumer?.onOver();
