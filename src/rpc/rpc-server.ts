@@ -15,6 +15,7 @@ import { createErrorInterceptor } from "./error-interceptor.ts";
 import type { Http2Transport } from "./http2-transport.ts";
 import { type ListenAddress, listen, portOf, urlOf } from "./listen.ts";
 import { splitByProtocol } from "./listener.ts";
+import { limitPipelines } from "./http1-pipelines.ts";
 import { http1Exchange } from "./node-exchange.ts";
 import { createNodeHttp2 } from "./node-http2.ts";
 import { createRequestListener, type RequestListener } from "./request-listener.ts";
@@ -135,7 +136,7 @@ function createHttp2(options: RpcServerOptions, listener: RequestListener): Http
 }
 
 function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefined): http.Server | https.Server {
-  const serve: http.RequestListener = (request, response) => listener.handle(http1Exchange(request, response));
+  const serve = limitPipelines((request, response) => listener.handle(http1Exchange(request, response)));
   if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);
   return https.createServer({ ...HTTP1_OPTIONS, ...TLS_OPTIONS, cert: tls.cert, key: tls.key }, serve);
 }

@@ -7,9 +7,14 @@ import type { Tally } from "./siege.ts";
 /** The attackers' process, from here. */
 export class AttackerProcess {
   readonly #child: ChildProcess;
+  readonly #gone: Promise<never>;
 
   constructor() {
     this.#child = fork(fileURLToPath(new URL("attacker.ts", import.meta.url)), { execArgv: ["--import", "tsx"] });
+    this.#gone = once(this.#child, "exit").then(() => {
+      throw new Error("the attackers' process ended");
+    });
+    this.#gone.catch(() => undefined);
   }
 
   /** Resolves once all connections have been opened, or refused. */
@@ -27,13 +32,10 @@ export class AttackerProcess {
   }
 
   async #tell(told: Told): Promise<Report> {
-    const gone = once(this.#child, "exit").then(() => {
-      throw new Error("the attackers' process ended");
-    });
-    gone.catch(() => undefined);
     const report = once(this.#child, "message");
+    report.catch(() => undefined);
     this.#child.send(told);
-    const [answer] = await Promise.race([report, gone]);
+    const [answer] = await Promise.race([report, this.#gone]);
     return answer as Report;
   }
 }

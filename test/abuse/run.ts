@@ -44,11 +44,11 @@ process.exitCode = failures === 0 ? 0 : 1;
 
 async function attackAll(victimOptions: VictimOptions): Promise<void> {
   const { transport, carrier } = victimOptions;
-  console.log(`\n### ${transport} over ${carrier}\n`);
-  console.log(
+  print(`\n### ${transport} over ${carrier}\n`);
+  print(
     "| attack | connections | closed or refused | peak RSS, MiB | idle p50 / p99, ms | during p50 / p99, ms | p99 |",
   );
-  console.log("|---|---|---|---|---|---|---|");
+  print("|---|---|---|---|---|---|---|");
   let attacks = ATTACKS.filter(({ over, name }) => over.includes(carrier) && name.includes(options.only));
   // One gateway for all of them, unless one of them is the end of it.
   while (attacks.length > 0) attacks = attacks.slice(await attackInTurn(attacks, victimOptions));
@@ -65,12 +65,12 @@ async function attackInTurn(attacks: readonly Attack[], victimOptions: VictimOpt
       made += 1;
       const connections = attack.connections[options.quick ? 0 : 1];
       const settings = { connections, durationMs: Number(options.seconds) * 1000, atLeastCalls: 100 };
-      console.log(row(await runAttack(attack, { victim, attacker, innocent }, settings)));
+      print(row(await runAttack(attack, { victim, attacker, innocent }, settings)));
       await victim.decides();
     }
   } catch (error) {
     failures += 1;
-    console.log(
+    print(
       `| ${attacks[made - 1]?.name} | FAILED: ${error instanceof Error ? error.message : error} ${victim.errors} |`,
     );
   } finally {
@@ -100,4 +100,8 @@ function percentilesOf(latenciesMs: readonly number[]): Percentiles {
 
 function textOf({ p50, p99 }: Percentiles): string {
   return `${p50.toFixed(2)} / ${p99.toFixed(2)}`;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
