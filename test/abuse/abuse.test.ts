@@ -7,7 +7,7 @@ import { Victim, type VictimOptions } from "./victim.ts";
 
 /** Far above what is seen; a leak of what attackers send would go through it in a second. */
 const CEILING_MIB = 600;
-const QUICK = { durationMs: 500, atLeastCalls: 20 };
+const QUICK = { durationMs: 300, atLeastCalls: 20 };
 
 const VICTIMS: readonly VictimOptions[] = [
   { transport: "engine", carrier: "tcp" },

@@ -12,6 +12,9 @@ import { makeCertificate } from "../rpc/certificate.ts";
 import { freePort } from "../support/redis/redis-process.ts";
 import type { Target } from "./target.ts";
 
+/** How a gateway fails that is still busy, on a machine that is. */
+const BUSY: ReadonlySet<Code> = new Set([Code.ResourceExhausted, Code.DeadlineExceeded, Code.Unavailable]);
+
 export interface VictimOptions {
   readonly transport: TransportName;
   readonly carrier: "tcp" | "tls";
@@ -106,7 +109,7 @@ export class Victim implements AsyncDisposable {
         await this.#tokens.verifyToken({ token });
         return;
       } catch (error) {
-        if (!(error instanceof ConnectError) || error.code !== Code.ResourceExhausted) throw error;
+        if (!(error instanceof ConnectError) || !BUSY.has(error.code)) throw error;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }

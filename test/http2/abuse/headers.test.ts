@@ -62,7 +62,10 @@ describe("a client that goes on", () => {
   it("with headers that are too large loses its connection", async () => {
     await using engine = await startEngine({ limits: { resetBurst: 40, resetsPerSecond: 0 } });
     using client = await connectRaw(engine.port);
-    const large = Buffer.concat([encodeFields(requestFields("/size/1")), Buffer.from([0x40, 1, 0x78, 0x7f, 0x81, 0x1e])]);
+    const large = Buffer.concat([
+      encodeFields(requestFields("/size/1")),
+      Buffer.from([0x40, 1, 0x78, 0x7f, 0x81, 0x1e]),
+    ]);
     client.send(headers(1, Buffer.concat([large, Buffer.alloc(3968, "v")]), { end: true }));
     const references = Buffer.concat([encodeFields(requestFields("/size/1")), Buffer.alloc(100, 0xbe)]);
     client.send(repeat(100, (at) => headers(2 * at + 3, references, { end: true })));
