@@ -11,6 +11,7 @@ import { RevocationFeed } from "./token/revocation-feed.ts";
 import { Revocations } from "./token/revocations.ts";
 import { Revoker } from "./token/revoker.ts";
 import { Sweeper } from "./token/sweeper.ts";
+import { TokenPool } from "./token/token-pool.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
 import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
@@ -46,7 +47,10 @@ export function createDomain(
     maxKnownBytes: config.cache.maxBytes,
     maxRefused: config.cache.refusalMaxEntries,
   });
-  const facts = createFacts(config, log, clock, revocationLog, cache);
+  const facts = createFacts(config, log, clock, revocationLog, () => {
+    cache.invalidate({ all: true });
+    pool.distrust();
+  });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   const verifier = new Verifier({
     upstream,
@@ -62,11 +66,14 @@ export function createDomain(
   const boundMs = config.revocations.stalenessBoundMs;
   const revoker = new Revoker({ upstream, verifier, ...facts, clock, log: revocationLog, boundMs });
 
+  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock });
+
   const start = async () => {
     await facts.feed.start();
     finders.sweeper?.start();
   };
   const close = async () => {
+    pool.close();
     finders.sweeper?.close();
     finders.revalidator.close();
     facts.recorder.close();
@@ -74,7 +81,7 @@ export function createDomain(
     await shared.close();
     await upstream.close();
   };
-  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, start, close };
+  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, pool, start, close };
 }
 
 interface Shared {
@@ -102,7 +109,8 @@ function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: Revo
   };
 }
 
-function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, cache: VerdictCache) {
+/** @param onRestart the log started over: what was decided before is void */
+function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, onRestart: () => void) {
   const minHoldMs = config.cache.verdictTtlMs + config.clerk.timeoutMs + FORGET_SLACK_MS;
   const revocations = new Revocations({ clock, minHoldMs });
   const recorder = new Recorder({
@@ -123,7 +131,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
     boundMs: config.revocations.stalenessBoundMs,
     onReadError: everyTenSeconds(clock, (err) => log.warn({ err }, "the revocation log cannot be read")),
     onRestart: () => {
-      cache.invalidate({ all: true });
+      onRestart();
       recorder.recordMissing();
     },
   });

@@ -8,6 +8,7 @@ import { gatewaySettings } from "./settings/gateway.ts";
 import { limitsSettings } from "./settings/limits.ts";
 import { logSettings } from "./settings/log.ts";
 import { outOfBandSettings } from "./settings/out-of-band.ts";
+import { poolSettings } from "./settings/pool.ts";
 import { redisSettings } from "./settings/redis.ts";
 import { revocationsSettings } from "./settings/revocations.ts";
 import { rpcSettings } from "./settings/rpc.ts";
@@ -22,6 +23,7 @@ export const configSchema = z.strictObject({
   emulator: emulatorSettings,
   clerk: clerkSettings,
   cache: cacheSettings,
+  pool: poolSettings,
   redis: redisSettings,
   outOfBand: outOfBandSettings,
   revocations: revocationsSettings,

@@ -114,7 +114,16 @@ const FULL: StatusSnapshot = {
     queued: 0,
   },
   revocations: { live: 0, unrecorded: 0, watchers: 0, slowConsumers: 0, discovered: 0 },
-  spend: { creations: 0, verifications: 0, savedVerifications: 0, renewals: 0, spentUsdMicros: 0, savedUsdMicros: 0 },
+  spend: {
+    creations: 0,
+    verifications: 0,
+    savedVerifications: 0,
+    savedCreations: 0,
+    renewals: 0,
+    spentUsdMicros: 0,
+    savedUsdMicros: 0,
+  },
+  pool: { tokens: 0, hits: 0, joined: 0, creations: 0, renewals: 0, failures: 0, evictions: 0 },
   verifications: (Object.keys(VERDICTS) as Verdict[]).flatMap((verdict) =>
     (Object.keys(SOURCES) as VerdictSource[]).map((source) => ({ verdict, source, count: 0 })),
   ),

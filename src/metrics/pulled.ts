@@ -102,6 +102,21 @@ export const PULLED: readonly Pulled[] = [
     read: ({ freshness }) =>
       FRESHNESS_STATES.map((state) => ({ value: state === freshness.state ? 1 : 0, labels: { state } })),
   },
+  gauge("pool_tokens", "Tokens held for AcquireToken.", (s) => s.pool.tokens),
+  counter("pool_hits_total", "Tokens acquired from memory.", (s) => s.pool.hits),
+  counter("pool_joined_total", "Tokens acquired from a creation that was under way.", (s) => s.pool.joined),
+  {
+    kind: "counter",
+    name: "pool_creations_total",
+    help: "Creations for AcquireToken, by whether a caller waited for it or it was ahead of need.",
+    labelNames: ["kind"],
+    read: ({ pool }) => [
+      { value: pool.creations, labels: { kind: "awaited" } },
+      { value: pool.renewals, labels: { kind: "renewal" } },
+    ],
+  },
+  counter("pool_failures_total", "Creations for AcquireToken that failed.", (s) => s.pool.failures),
+  counter("pool_evictions_total", "Acquired tokens dropped because the pool was full.", (s) => s.pool.evictions),
   counter(
     "spend_usd_total",
     "Cost of upstream calls by list price, in US dollars.",

@@ -35,6 +35,7 @@ const CODES: Record<Reason, Code> = {
   CREDENTIAL_MISSING: Code.FailedPrecondition,
   OVERLOADED: Code.ResourceExhausted,
   TOKEN_NOT_FOUND: Code.NotFound,
+  TOKEN_UNSURE: Code.Unavailable,
   REVOKED_NOT_BROADCAST: Code.Unavailable,
   ARGUMENT_INVALID: Code.InvalidArgument,
   CURSOR_MALFORMED: Code.InvalidArgument,

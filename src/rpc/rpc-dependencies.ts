@@ -3,6 +3,7 @@ import type { Clock, Upstream } from "../token/ports.ts";
 import type { RevocationFeed } from "../token/revocation-feed.ts";
 import type { Revocations } from "../token/revocations.ts";
 import type { Revoker } from "../token/revoker.ts";
+import type { TokenPool } from "../token/token-pool.ts";
 import type { Verifier } from "../token/verifier.ts";
 import type { Admission } from "./admission.ts";
 
@@ -10,6 +11,7 @@ import type { Admission } from "./admission.ts";
 export interface RpcDependencies {
   readonly verifier: Verifier;
   readonly revoker: Revoker;
+  readonly pool: TokenPool;
   readonly upstream: Upstream;
   readonly feed: RevocationFeed;
   readonly revocations: Revocations;
