@@ -12,6 +12,7 @@ import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";
 import { createEngineHttp2, type Lanes } from "./engine-http2.ts";
 import { createErrorInterceptor } from "./error-interceptor.ts";
+import { limitPipelines } from "./http1-pipelines.ts";
 import type { Http2Transport } from "./http2-transport.ts";
 import { type ListenAddress, listen, portOf, urlOf } from "./listen.ts";
 import { splitByProtocol } from "./listener.ts";
@@ -135,7 +136,7 @@ function createHttp2(options: RpcServerOptions, listener: RequestListener): Http
 }
 
 function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefined): http.Server | https.Server {
-  const serve: http.RequestListener = (request, response) => listener.handle(http1Exchange(request, response));
+  const serve = limitPipelines((request, response) => listener.handle(http1Exchange(request, response)));
   if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);
   return https.createServer({ ...HTTP1_OPTIONS, ...TLS_OPTIONS, cert: tls.cert, key: tls.key }, serve);
 }
