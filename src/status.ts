@@ -17,6 +17,7 @@ export interface StatusSnapshot {
   /** Milliseconds since the epoch. */
   readonly startedAtMs: number;
   readonly freshness: FreshnessSnapshot;
+  readonly feed: FeedSnapshot;
   readonly cache: CacheSnapshot;
   readonly upstream: UpstreamSnapshot;
   readonly revocations: RevocationSnapshot;
@@ -40,8 +41,27 @@ export interface FreshnessSnapshot {
   readonly boundMs: number;
 }
 
+/** How the log of revocations is followed. */
+export interface FeedSnapshot {
+  readonly reads: number;
+  readonly failedReads: number;
+  /** From the making of revocations, by their makers' clocks, to their application here. */
+  readonly lag: DurationsSnapshot;
+}
+
+/** How long things took. */
+export interface DurationsSnapshot {
+  /** Upper bounds of the buckets but the last, which has none. */
+  readonly boundsMs: readonly number[];
+  /** By bucket, each without those of the others. */
+  readonly counts: ArrayLike<number>;
+  readonly sumMs: number;
+}
+
 export interface CacheSnapshot {
   readonly knownEntries: number;
+  /** Estimated size of the known entries. */
+  readonly knownBytes: number;
   readonly refusedEntries: number;
   readonly hits: number;
   readonly misses: number;
@@ -61,6 +81,9 @@ export interface UpstreamSnapshot {
   readonly requests: Readonly<Record<Operation, number>>;
   /** Calls that ended undecided. */
   readonly failures: Readonly<Record<Operation, number>>;
+  /** Calls that have ended, repeats included in them, by outcome: `OK` or the reason. */
+  readonly calls: readonly { readonly operation: Operation; readonly outcome: string; readonly count: number }[];
+  readonly durations: Readonly<Record<Operation, DurationsSnapshot>>;
   readonly retries: number;
   readonly shed: number;
   readonly inFlight: number;
@@ -124,7 +147,7 @@ const CREATION_USD_MICROS = 1_000;
 const VERIFICATION_USD_MICROS = 10;
 
 export function takeStatus(parts: StatusParts): StatusSnapshot {
-  const { verifier, upstream, cache, revocations, recorder, revalidator, sweeper, watchers } = parts;
+  const { verifier, upstream, cache, feed, revocations, recorder, revalidator, sweeper, watchers } = parts;
   const stats = upstream.stats;
   const savedVerifications = verifier.counts.hits + verifier.joinedCount;
   return {
@@ -133,8 +156,10 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
     open: parts.open(),
     startedAtMs: parts.startedAtMs,
     freshness: takeFreshness(parts),
+    feed: { reads: feed.reads, failedReads: feed.failedReads, lag: feed.lag },
     cache: {
       knownEntries: cache.knownCount,
+      knownBytes: cache.knownBytes,
       refusedEntries: cache.refusedCount,
       hits: verifier.counts.hits,
       misses: verifier.counts.misses,

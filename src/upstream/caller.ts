@@ -62,16 +62,18 @@ export class Caller {
     if (this.#closed) {
       throw draining();
     }
-    const scope = openScope(this.#options.clock, this.#options.timeoutMs, signal, canceled);
+    const { clock } = this.#options;
+    const startedAtMs = clock.monotonicMs();
+    const scope = openScope(clock, this.#options.timeoutMs, signal, canceled);
     const sent = { count: 0 };
     this.#open.add(scope);
     try {
       const value = await this.#attempts(call, scope, sent);
-      this.#counters.callAnswered(call.operation);
+      this.#counters.callAnswered(call.operation, clock.monotonicMs() - startedAtMs);
       return value;
     } catch (error) {
       const failure = error instanceof GatewayError ? error : internal(error);
-      this.#counters.callFailed(call.operation, failure, sent.count > 0);
+      this.#counters.callFailed(call.operation, failure, sent.count > 0, clock.monotonicMs() - startedAtMs);
       throw failure;
     } finally {
       this.#open.delete(scope);
