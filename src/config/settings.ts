@@ -10,6 +10,7 @@ import { outOfBandSettings } from "./settings/out-of-band.ts";
 import { redisSettings } from "./settings/redis.ts";
 import { revocationsSettings } from "./settings/revocations.ts";
 import { rpcSettings } from "./settings/rpc.ts";
+import { tracingSettings } from "./settings/tracing.ts";
 import { watchSettings } from "./settings/watch.ts";
 
 /** Every setting, grouped as in `Config` and in the file. The types, the checks and the documentation derive from it. */
@@ -25,6 +26,7 @@ export const configSchema = z.strictObject({
   revocations: revocationsSettings,
   watch: watchSettings,
   log: logSettings,
+  tracing: tracingSettings,
 });
 
 /** The configuration, complete and valid. Its secrets are `Secret`s. */
