@@ -13,6 +13,7 @@ import { Revoker } from "./token/revoker.ts";
 import { Sweeper } from "./token/sweeper.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
 
 /** Slack for clocks and scheduling, on top of what a verdict can live, before a revocation may be forgotten. */
@@ -25,12 +26,14 @@ export type Domain = ReturnType<typeof createDomain>;
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
  *
  * @param givenLog the log, where another process follows it; closed with the rest
+ * @param tracing told of what is asked of Redis and the upstream for calls
  * @throws ConfigError when the configuration of Redis cannot be used
  */
-export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: RevocationLog) {
-  const upstream = createUpstream(config, clock);
+export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: RevocationLog, tracing?: Tracing) {
+  const upstream = createUpstream(config, clock, tracing);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
-  const { revocationLog, store } = shared;
+  const { revocationLog } = shared;
+  const store = shared.store && (tracing?.tracedStore(shared.store) ?? shared.store);
   const cache = new VerdictCache({
     clock,
     ttlMs: config.cache.verdictTtlMs,
@@ -123,7 +126,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
 }
 
 /** What fails three times a second while Redis is away is not worth as many lines. */
-function everyTenSeconds(clock: Clock, report: (error: unknown) => void): (error: unknown) => void {
+export function everyTenSeconds(clock: Clock, report: (error: unknown) => void): (error: unknown) => void {
   let nextMs = Number.NEGATIVE_INFINITY;
   return (error) => {
     const nowMs = clock.monotonicMs();
@@ -165,7 +168,7 @@ function createFinders({ config, log, clock, upstream, store, recorder, revocati
   return { revalidator, sweeper };
 }
 
-function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
+function createUpstream({ clerk }: Config, clock: Clock, tracing: Tracing | undefined): ClerkUpstream {
   return new ClerkUpstream({
     baseUrl: clerk.url,
     machineSecretKey: clerk.machineSecretKey?.reveal(),
@@ -178,5 +181,6 @@ function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
     maxRequestsPerSecond: clerk.maxRequestsPerSecond,
     apiVersion: clerk.apiVersion,
     clock,
+    traceAttempt: tracing?.traceAttempt,
   });
 }

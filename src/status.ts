@@ -22,10 +22,18 @@ export interface StatusSnapshot {
   readonly upstream: UpstreamSnapshot;
   readonly revocations: RevocationSnapshot;
   readonly spend: SpendSnapshot;
+  /** Spans of traces, by what became of them. */
+  readonly spans: SpansSnapshot;
   /** What the RPC port has open. */
   readonly open: { readonly connections: number; readonly streams: number };
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
+}
+
+export interface SpansSnapshot {
+  readonly exported: number;
+  readonly failed: number;
+  readonly dropped: number;
 }
 
 export type FreshnessState = "synced" | "unsynced" | "degraded" | "not_serving";
@@ -133,6 +141,7 @@ export interface StatusParts {
   readonly upstream: ClerkUpstream;
   readonly watchers: WatcherCounts;
   readonly open: () => StatusSnapshot["open"];
+  readonly spans: () => SpansSnapshot;
   readonly isDraining: () => boolean;
 }
 
@@ -154,6 +163,7 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
     version: parts.version,
     replica: parts.replica,
     open: parts.open(),
+    spans: parts.spans(),
     startedAtMs: parts.startedAtMs,
     freshness: takeFreshness(parts),
     feed: { reads: feed.reads, failedReads: feed.failedReads, lag: feed.lag },

@@ -93,6 +93,7 @@ const FULL: StatusSnapshot = {
   version: "",
   replica: "",
   open: { connections: 0, streams: 0 },
+  spans: { exported: 0, failed: 0, dropped: 0 },
   startedAtMs: 0,
   freshness: { state: "synced", cursor: "", stalenessMs: 0, worstStalenessMs: 0, boundMs: 0 },
   feed: { reads: 0, failedReads: 0, lag: NO_DURATIONS },

@@ -115,6 +115,17 @@ export const PULLED: readonly Pulled[] = [
     "Verifications answered without an upstream call of their own.",
     (s) => s.spend.savedVerifications,
   ),
+  {
+    kind: "counter",
+    name: "trace_spans_total",
+    help: "Spans of traces, by what became of them: taken by the collector, not taken, or dropped because too many waited.",
+    labelNames: ["outcome"],
+    read: ({ spans }) => [
+      { value: spans.exported, labels: { outcome: "exported" } },
+      { value: spans.failed, labels: { outcome: "failed" } },
+      { value: spans.dropped, labels: { outcome: "dropped" } },
+    ],
+  },
   counter(
     "spend_usd_total",
     "Cost of upstream calls by list price, in US dollars.",

@@ -1,7 +1,8 @@
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { canceled } from "../token/errors.ts";
 import { type CallContext, contextValuesOf, drainingError } from "./call-context.ts";
-import { CallReporter, type OnCall } from "./call-report.ts";
+import type { ObserveCall } from "./call-observer.ts";
+import { CallReporter } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
 import { protocolOf } from "./protocol.ts";
@@ -12,7 +13,7 @@ import { answerUnknown } from "./unknown-rpc.ts";
 
 export interface RequestListenerOptions {
   readonly handlers: readonly UniversalHandler[];
-  readonly onCall: OnCall;
+  readonly observe: ObserveCall;
   readonly presentError: PresentError;
   /** How long the body of a call with a single request message may take to arrive, in milliseconds. */
   readonly bodyTimeoutMs: number;
@@ -67,7 +68,9 @@ async function serve(
 ): Promise<void> {
   const protocol = protocolOf(exchange.header("content-type"));
   const { service, method } = handler;
-  const reporter = new CallReporter(options.onCall, { service: service.typeName, method: method.name, protocol });
+  const labels = { service: service.typeName, method: method.name, protocol };
+  const call = options.observe(labels, (name) => exchange.header(name));
+  const reporter = new CallReporter(call.onEnd, labels);
   const context: CallContext = { drain, thrown: undefined };
   const caller = new AbortController();
   let answered = false;
@@ -76,11 +79,14 @@ async function serve(
     reporter.end(connectErrorFrom(canceled()), undefined);
     caller.abort(canceled());
   });
+  const answer = async () => {
+    const response = await handler(universalRequest(exchange, caller.signal, options, handler, context));
+    return await writeResponse(exchange, response, protocol, options.presentError);
+  };
   try {
-    const answer = await handler(universalRequest(exchange, caller.signal, options, handler, context));
-    const error = await writeResponse(exchange, answer, protocol, options.presentError);
+    const error = await (call.run?.(answer) ?? answer());
     answered = true;
-    reporter.end(error, context.thrown);
+    reporter.end(error, context.thrown, context.outcome);
     exchange.discardRest(options.bodyTimeoutMs, !takesOne(handler));
   } catch (error) {
     answered = true;

@@ -13,6 +13,7 @@ import {
 } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
 import { formatCursor } from "../token/cursor.ts";
+import { observeEnds } from "./call-observer.ts";
 import type { CallReport } from "./call-report.ts";
 import { envelope } from "./plain-grpc.ts";
 import { WatchLane } from "./watch-lane.ts";
@@ -35,7 +36,7 @@ async function startLane() {
     boundMs: 1_000,
   });
   const watch = { heartbeatMs: HEARTBEAT_MS, maxLag: MAX_LAG };
-  const lane = new WatchLane({ ...domain, watch, watchers, freshness }, (report) => reports.push(report));
+  const lane = new WatchLane({ ...domain, watch, watchers, freshness }, observeEnds((report) => reports.push(report)));
   const onStream = (stream: ServerStream) => {
     if (!lane.admits(stream.head)) stream.reset(11);
     else {
