@@ -11,6 +11,7 @@ import { RevocationFeed } from "./token/revocation-feed.ts";
 import { Revocations } from "./token/revocations.ts";
 import { Revoker } from "./token/revoker.ts";
 import { Sweeper } from "./token/sweeper.ts";
+import { TokenPool } from "./token/token-pool.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
 import type { Tracing } from "./tracing/tracing.ts";
@@ -26,10 +27,18 @@ export type Domain = ReturnType<typeof createDomain>;
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
  *
  * @param givenLog the log, where another process follows it; closed with the rest
+ * @param admitUnknown see `VerifierOptions`
  * @param tracing told of what is asked of Redis and the upstream for calls
  * @throws ConfigError when the configuration of Redis cannot be used
  */
-export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: RevocationLog, tracing?: Tracing) {
+export function createDomain(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  givenLog?: RevocationLog,
+  admitUnknown?: () => void,
+  tracing?: Tracing,
+) {
   const upstream = createUpstream(config, clock, tracing);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
   const { revocationLog } = shared;
@@ -42,7 +51,10 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     maxKnownBytes: config.cache.maxBytes,
     maxRefused: config.cache.refusalMaxEntries,
   });
-  const facts = createFacts(config, log, clock, revocationLog, cache);
+  const facts = createFacts(config, log, clock, revocationLog, () => {
+    cache.invalidate({ all: true });
+    pool.distrust();
+  });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   const verifier = new Verifier({
     upstream,
@@ -50,6 +62,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     cache,
     ...facts,
     ...finders,
+    admitUnknown,
     clock,
     digest: createDigester(upstream.verifyScope),
     minCursorTimeoutMs: config.clerk.timeoutMs,
@@ -57,11 +70,14 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
   const boundMs = config.revocations.stalenessBoundMs;
   const revoker = new Revoker({ upstream, verifier, ...facts, clock, log: revocationLog, boundMs });
 
+  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock });
+
   const start = async () => {
     await facts.feed.start();
     finders.sweeper?.start();
   };
   const close = async () => {
+    pool.close();
     finders.sweeper?.close();
     finders.revalidator.close();
     facts.recorder.close();
@@ -69,7 +85,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     await shared.close();
     await upstream.close();
   };
-  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, start, close };
+  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, pool, start, close };
 }
 
 interface Shared {
@@ -97,7 +113,8 @@ function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: Revo
   };
 }
 
-function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, cache: VerdictCache) {
+/** @param onRestart the log started over: what was decided before is void */
+function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, onRestart: () => void) {
   const minHoldMs = config.cache.verdictTtlMs + config.clerk.timeoutMs + FORGET_SLACK_MS;
   const revocations = new Revocations({ clock, minHoldMs });
   const recorder = new Recorder({
@@ -118,7 +135,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
     boundMs: config.revocations.stalenessBoundMs,
     onReadError: everyTenSeconds(clock, (err) => log.warn({ err }, "the revocation log cannot be read")),
     onRestart: () => {
-      cache.invalidate({ all: true });
+      onRestart();
       recorder.recordMissing();
     },
   });

@@ -6,8 +6,10 @@ import { createDomain, type Domain, everyTenSeconds } from "./domain.ts";
 import { type Logger, withFields } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { observeCalls } from "./observe-calls.ts";
+import { Admission } from "./rpc/admission.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createLanes } from "./rpc/lanes.ts";
+import { LoopDelay } from "./rpc/loop-delay.ts";
 import { outcomeInterceptor } from "./rpc/outcome-interceptor.ts";
 import { createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
@@ -63,6 +65,7 @@ export interface Gateway {
 
 const HEALTH_INTERVAL_MS = 250;
 const NO_SPANS = { exported: 0, failed: 0, dropped: 0 };
+const NOTHING_OPEN = { connections: 0, streams: 0, refusedStreams: 0 };
 
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
 export async function startGateway(options: GatewayOptions, overrides: GatewayOverrides = {}): Promise<Gateway> {
@@ -96,8 +99,11 @@ export async function openGateway(
   const clock = overrides.clock ?? systemClock;
   const tracing = await openTraces(options, clock);
   const log = tracing === undefined ? options.log : withFields(options.log, () => tracing.ids());
-  const domain = createDomain(config, log, clock, revocationLog, tracing);
+  const loopDelay = new LoopDelay(clock);
+  const admission = new Admission(config.limits, loopDelay);
+  const domain = createDomain(config, log, clock, revocationLog, () => admission.admitUnknown(), tracing);
   await domain.start();
+  const stopMeasuring = loopDelay.start();
   const lifetime = { draining: false };
   let rpc: RpcServer | undefined;
   const parts: StatusParts = {
@@ -108,7 +114,8 @@ export async function openGateway(
     upstreamUrl: config.clerk.url,
     watchers: { open: 0, cut: 0 },
     spans: () => tracing?.counts ?? NO_SPANS,
-    open: () => rpc?.counts() ?? { connections: 0, streams: 0 },
+    open: () => rpc?.counts() ?? NOTHING_OPEN,
+    overload: () => admission.snapshot(rpc?.counts().refusedStreams ?? 0),
     isDraining: () => lifetime.draining,
   };
   const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
@@ -119,6 +126,7 @@ export async function openGateway(
     stopHealth();
     setHealth(health, "not_serving");
     await rpc?.drain(config.rpc.drainGraceMs);
+    stopMeasuring();
     await domain.close();
     await tracing?.close();
   };
@@ -128,7 +136,7 @@ export async function openGateway(
     readiness: () => readinessOf(takeFreshness(parts)),
     freshness: () => takeFreshness(parts),
     async listen() {
-      rpc = await serveRpcs({ ...options, log }, domain, parts, health, metrics, tracing);
+      rpc = await serveRpcs({ ...options, log }, domain, parts, health, metrics, admission, tracing);
       return rpc.url;
     },
     close() {
@@ -144,6 +152,7 @@ function serveRpcs(
   parts: StatusParts,
   health: HealthStatuses,
   metrics: Metrics,
+  admission: Admission,
   tracing: Tracing | undefined,
 ): Promise<RpcServer> {
   const dependencies: RpcDependencies = {
@@ -151,6 +160,7 @@ function serveRpcs(
     watch: config.watch,
     maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
+    admission,
     status: () => takeStatus(parts),
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
@@ -161,6 +171,7 @@ function serveRpcs(
     listen: config.rpc.listen,
     tls,
     transport: config.rpc.transport,
+    admission,
     onEngineError: (err) => log.error({ err }, "a connection failed"),
     routes: createRoutes(dependencies, health),
     interceptors: [...(observers.watch === undefined ? [] : [outcomeInterceptor]), createValidateInterceptor()],
