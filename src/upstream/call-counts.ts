@@ -20,10 +20,10 @@ export class CallCounts {
     verify: new DurationCounts(),
   };
   readonly #outcomes: Readonly<Record<Operation, Map<Outcome, number>>> = {
-    create: new Map(),
-    list: new Map(),
-    revoke: new Map(),
-    verify: new Map(),
+    create: fromZero(),
+    list: fromZero(),
+    revoke: fromZero(),
+    verify: fromZero(),
   };
 
   ended(operation: Operation, outcome: Outcome, durationMs: number): void {
@@ -32,10 +32,17 @@ export class CallCounts {
     this.durations[operation].add(durationMs);
   }
 
-  /** Those that occurred. */
+  /** Those that occurred, and those of which the first is worth an alert: a count that is born at 1 has not increased. */
   rows(): OutcomeCount[] {
     return (["create", "list", "revoke", "verify"] as const).flatMap((operation) =>
       [...this.#outcomes[operation]].map(([outcome, count]) => ({ operation, outcome, count })),
     );
   }
+}
+
+function fromZero(): Map<Outcome, number> {
+  return new Map([
+    ["OK", 0],
+    ["UPSTREAM_CREDENTIAL_REJECTED", 0],
+  ]);
 }

@@ -127,7 +127,7 @@ describe("what may be repeated", () => {
       rig.server.fallback = reply;
       const { reason } = await errorOf(call(rig.upstream));
       expect(rig.server.seen).toHaveLength(6);
-      expect(rig.upstream.stats.calls).toEqual([
+      expect(rig.upstream.stats.calls.filter(({ count }) => count > 0)).toEqual([
         { operation: op, outcome: "OK", count: 1 },
         { operation: op, outcome: reason, count: 1 },
       ]);
