@@ -6,8 +6,8 @@ import { type ConnectRouter, createConnectRouter, type Interceptor } from "@conn
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
-import { type ObserveCall, observeEnds } from "./call-observer.ts";
 import type { Admission } from "./admission.ts";
+import { type ObserveCall, observeEnds } from "./call-observer.ts";
 import type { OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";

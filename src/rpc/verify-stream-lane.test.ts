@@ -8,7 +8,10 @@ import { VerifyStreamLane } from "./verify-stream-lane.ts";
 const PLAIN = { "content-type": "application/grpc" };
 
 async function createLane(): Promise<VerifyStreamLane> {
-  return new VerifyStreamLane(dependenciesOf(await createDomain(), 4_096), observeEnds(() => undefined));
+  return new VerifyStreamLane(
+    dependenciesOf(await createDomain(), 4_096),
+    observeEnds(() => undefined),
+  );
 }
 
 function headOf(headers: Record<string, string>, method = "POST"): RequestHead {

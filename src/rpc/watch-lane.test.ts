@@ -40,7 +40,10 @@ async function startLane(limits: Partial<OverloadLimits> = {}) {
   const admission = admissionWith(limits);
   const watch = { heartbeatMs: HEARTBEAT_MS, maxLag: MAX_LAG };
   const dependencies = { ...domain, watch, watchers, admission, freshness };
-  const lane = new WatchLane(dependencies, observeEnds((report) => reports.push(report)));
+  const lane = new WatchLane(
+    dependencies,
+    observeEnds((report) => reports.push(report)),
+  );
   const onStream = (stream: ServerStream) => {
     if (!lane.admits(stream.head)) stream.reset(11);
     else {

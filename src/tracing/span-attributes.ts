@@ -54,7 +54,7 @@ export function endCall(span: Span, { code, reason, outcome }: CallReport, ended
 const CACHE: Readonly<Record<string, string>> = { memory: "hit", fact: "hit", redis: "shared_hit", upstream: "miss" };
 
 /** `m2m.verdict`, `m2m.source`, and whether a cache decided; of a batch the number of each verdict. */
-export function outcomeAttributes(outcome: CallOutcome): Attributes {
+function outcomeAttributes(outcome: CallOutcome): Attributes {
   const attributes: Attributes = {};
   for (const [name, value] of Object.entries(outcome)) attributes[`m2m.${name}`] = value;
   const cache = CACHE[String(outcome.source)];
