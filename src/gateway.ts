@@ -25,6 +25,7 @@ import {
 } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
 import type { Clock, RevocationLog } from "./token/ports.ts";
+import type { InvalidationTarget } from "./token/verdict-cache.ts";
 import type { Tracing } from "./tracing/tracing.ts";
 
 export interface GatewayOptions {
@@ -40,9 +41,18 @@ export interface GatewayOverrides {
   readonly clock?: Clock;
 }
 
+/** What a worker has from its primary. */
+export interface Host {
+  /** As for `createDomain`. */
+  readonly revocationLog: RevocationLog;
+  readonly spreadInvalidation: NonNullable<RpcDependencies["spreadInvalidation"]>;
+}
+
 /** A gateway without its admin port. */
 export interface GatewayBody {
   readonly metrics: Metrics;
+  /** Forgets verdicts, as InvalidateCache does. */
+  invalidate(target: InvalidationTarget): void;
   readiness(): Readiness;
   freshness(): FreshnessSnapshot;
   /** Serves RPCs from now on. Returns where. */
@@ -89,11 +99,11 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
   }
 }
 
-/** Builds a gateway that is able to decide and does not listen yet. `revocationLog`: as for `createDomain`. */
+/** Builds a gateway that is able to decide and does not listen yet: one that runs alone, or a worker of a host. */
 export async function openGateway(
   options: GatewayOptions,
   overrides: GatewayOverrides = {},
-  revocationLog?: RevocationLog,
+  host?: Host,
 ): Promise<GatewayBody> {
   const { config, version } = options;
   const clock = overrides.clock ?? systemClock;
@@ -101,7 +111,7 @@ export async function openGateway(
   const log = tracing === undefined ? options.log : withFields(options.log, () => tracing.ids());
   const loopDelay = new LoopDelay(clock);
   const admission = new Admission(config.limits, loopDelay);
-  const domain = createDomain(config, log, clock, revocationLog, () => admission.admitUnknown(), tracing);
+  const domain = createDomain(config, log, clock, host?.revocationLog, () => admission.admitUnknown(), tracing);
   await domain.start();
   const stopMeasuring = loopDelay.start();
   const lifetime = { draining: false };
@@ -133,10 +143,13 @@ export async function openGateway(
   let closed: Promise<void> | undefined;
   return {
     metrics,
+    invalidate: (target) => domain.verifier.invalidate(target),
     readiness: () => readinessOf(takeFreshness(parts)),
     freshness: () => takeFreshness(parts),
     async listen() {
-      rpc = await serveRpcs({ ...options, log }, domain, parts, health, metrics, admission, tracing);
+      const { spreadInvalidation } = host ?? {};
+      const more = { admission, spreadInvalidation };
+      rpc = await serveRpcs({ ...options, log }, domain, parts, health, metrics, more, tracing);
       return rpc.url;
     },
     close() {
@@ -152,7 +165,7 @@ function serveRpcs(
   parts: StatusParts,
   health: HealthStatuses,
   metrics: Metrics,
-  admission: Admission,
+  more: Pick<RpcDependencies, "admission" | "spreadInvalidation">,
   tracing: Tracing | undefined,
 ): Promise<RpcServer> {
   const dependencies: RpcDependencies = {
@@ -160,7 +173,7 @@ function serveRpcs(
     watch: config.watch,
     maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
-    admission,
+    ...more,
     status: () => takeStatus(parts),
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
@@ -171,7 +184,7 @@ function serveRpcs(
     listen: config.rpc.listen,
     tls,
     transport: config.rpc.transport,
-    admission,
+    admission: more.admission,
     onEngineError: (err) => log.error({ err }, "a connection failed"),
     routes: createRoutes(dependencies, health),
     interceptors: [...(observers.watch === undefined ? [] : [outcomeInterceptor]), createValidateInterceptor()],
