@@ -7,6 +7,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import type { Admission } from "./admission.ts";
+import { type ObserveCall, observeEnds } from "./call-observer.ts";
 import type { OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";
@@ -47,6 +48,8 @@ export interface RpcServerOptions {
   readonly maxMessageBytes: number;
   /** Called once for each call, at its end. Must not throw. */
   readonly onCall: OnCall;
+  /** Called once for each call, at its beginning; tells `onCall` itself, where it is given. Must not throw. */
+  readonly observe?: ObserveCall | undefined;
   /** A connection was closed because of a mistake in the engine. */
   readonly onEngineError: (error: unknown) => void;
   /**
@@ -89,7 +92,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const presentError = options.presentError ?? connectErrorFrom;
   const listener = createRequestListener({
     handlers: handlersOf(options, presentError),
-    onCall: options.onCall,
+    observe: options.observe ?? observeEnds(options.onCall),
     presentError,
     bodyTimeoutMs: BODY_TIMEOUT_MS,
     admission: options.admission,
