@@ -68,6 +68,15 @@ export function configFromHandover(text: string): Config {
   return frozen(configSchema.parse(JSON.parse(text)));
 }
 
+/** The files that RPCs over TLS need, as they are now. @throws ConfigError when they cannot be used */
+export function readTls(config: Config, readFile: ReadFile = readTextFile): TlsFiles | undefined {
+  const variables = new Map(listSettings().map((setting) => [settingPath(setting), setting.facts.variable]));
+  const problems: Problem[] = [];
+  const tls = readTlsFiles(config, readFile, (path) => variables.get(path) ?? path, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return tls;
+}
+
 /** The sources, the strongest first. */
 function sourcesOf(options: LoadOptions, settings: readonly Setting[], problems: Problem[]): Source[] {
   const { env, overrides = {}, readFile = readTextFile } = options;

@@ -64,6 +64,26 @@ const CHECKS: readonly Check[] = [
         : undefined,
   },
   {
+    paths: ["rpc.tlsClientCaFile", "rpc.tlsCertFile"],
+    find: ({ rpc }) =>
+      rpc.tlsClientCaFile !== undefined && rpc.tlsCertFile === undefined
+        ? {
+            what: "is given without GATEWAY_TLS_CERT_FILE, so no caller would be asked for a certificate",
+            fix: "give GATEWAY_TLS_CERT_FILE and GATEWAY_TLS_KEY_FILE too",
+          }
+        : undefined,
+  },
+  {
+    paths: ["rpc.tlsClientAuth", "rpc.tlsClientCaFile"],
+    find: ({ rpc }) =>
+      rpc.tlsClientAuth !== undefined && rpc.tlsClientCaFile === undefined
+        ? {
+            what: "is given without GATEWAY_TLS_CLIENT_CA_FILE, so no caller would be asked for a certificate",
+            fix: "give the file of the authorities too",
+          }
+        : undefined,
+  },
+  {
     paths: ["clerk.attemptTimeoutMs", "clerk.timeoutMs"],
     find: ({ clerk }) =>
       clerk.attemptTimeoutMs > clerk.timeoutMs

@@ -59,6 +59,20 @@ export function choice<const Names extends readonly [string, ...string[]]>(
     .register(settingFacts, { variable, kind: "text", description, accepts, initial });
 }
 
+/** A choice that need not be made. `initial` tells people what holds then. */
+export function optionalChoice<const Names extends readonly [string, ...string[]]>(
+  variable: string,
+  names: Names,
+  initial: string,
+  description: string,
+) {
+  const accepts = `one of ${names.join(", ")}`;
+  return z
+    .enum(names, { error: `is not ${accepts}` })
+    .optional()
+    .register(settingFacts, { variable, kind: "text", description, accepts, initial });
+}
+
 export function matching(
   variable: string,
   { pattern, accepts, initial }: { readonly pattern: RegExp; readonly accepts: string; readonly initial: string },

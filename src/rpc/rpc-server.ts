@@ -17,17 +17,11 @@ import { splitByProtocol } from "./listener.ts";
 import { http1Exchange } from "./node-exchange.ts";
 import { createNodeHttp2 } from "./node-http2.ts";
 import { createRequestListener, type RequestListener } from "./request-listener.ts";
-import { BODY_TIMEOUT_MS, HTTP1_OPTIONS, PREFACE_TIMEOUT_MS, TLS_OPTIONS } from "./transport-limits.ts";
+import { type TlsIdentity, tlsOptionsOf } from "./tls-identity.ts";
+import { BODY_TIMEOUT_MS, HTTP1_OPTIONS, PREFACE_TIMEOUT_MS } from "./transport-limits.ts";
 
 /** Who speaks HTTP/2. HTTP/1.1 is always Node's. */
 export type TransportName = "engine" | "node";
-
-export interface TlsIdentity {
-  /** PEM: the certificate, then those it was issued under but the root. */
-  readonly cert: string | Buffer;
-  /** PEM, not encrypted. */
-  readonly key: string | Buffer;
-}
 
 export interface RpcServerOptions {
   readonly listen: ListenAddress;
@@ -130,7 +124,7 @@ function createHttp2({ transport, lanes, onEngineError }: RpcServerOptions, list
 function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefined): http.Server | https.Server {
   const serve: http.RequestListener = (request, response) => listener.handle(http1Exchange(request, response));
   if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);
-  return https.createServer({ ...HTTP1_OPTIONS, ...TLS_OPTIONS, cert: tls.cert, key: tls.key }, serve);
+  return https.createServer({ ...HTTP1_OPTIONS, ...tlsOptionsOf(tls) }, serve);
 }
 
 function handlersOf(options: RpcServerOptions, presentError: PresentError): readonly UniversalHandler[] {

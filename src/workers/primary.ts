@@ -96,7 +96,7 @@ function openLog({ config }: LoadedConfig, log: Logger) {
   };
 }
 
-function createSlots({ config, tls, handover }: LoadedConfig, log: Logger, relay: RevocationLogRelay): WorkerSlot[] {
+function createSlots({ config, handover }: LoadedConfig, log: Logger, relay: RevocationLogRelay): WorkerSlot[] {
   // Connections are handed out in turn: left to the system, most of them go to few processes.
   cluster.schedulingPolicy = cluster.SCHED_RR;
   const count = config.rpc.workers;
@@ -105,7 +105,7 @@ function createSlots({ config, tls, handover }: LoadedConfig, log: Logger, relay
     const index = at + 1;
     return new WorkerSlot({
       index,
-      init: { kind: "init", config: handover(), tls: tls ?? null, name, index, count },
+      init: { kind: "init", config: handover(), name, index, count },
       log,
       clock: systemClock,
       onStart: (channel) => relay.attach(workerName(name, index), channel),

@@ -1,5 +1,5 @@
 import cluster from "node:cluster";
-import { configFromHandover } from "../config.ts";
+import { configFromHandover, readTls } from "../config.ts";
 import { type GatewayBody, openGateway } from "../gateway.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import { systemClock } from "../system-clock.ts";
@@ -48,7 +48,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     readTimeoutMs: READ_TIMEOUT_MS,
     onError,
   });
-  const tls = init.tls ?? undefined;
+  // Read here: what the primary read when it started may have been replaced since.
+  const tls = readTls(config);
   const body = await openGateway({ config, log, version: options.version, tls }, {}, revocationLog);
   const told = drainTold(channel, body, log, onError, options.signal);
   send(channel, { kind: "serving", url: await body.listen() });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { choice, listenOrSocket, MS, optionalText, whole } from "../setting.ts";
+import { choice, listenOrSocket, MS, optionalChoice, optionalText, whole } from "../setting.ts";
 
 /** The RPC port. */
 export const rpcSettings = z.strictObject({
@@ -24,6 +24,17 @@ export const rpcSettings = z.strictObject({
     "GATEWAY_TLS_KEY_FILE",
     "the path of a file",
     "PEM file of the private key of that certificate.",
+  ),
+  tlsClientCaFile: optionalText(
+    "GATEWAY_TLS_CLIENT_CA_FILE",
+    "the path of a file",
+    "PEM file of the authorities that callers' certificates come from. Given, callers of RPCs are asked for a certificate (mTLS).",
+  ),
+  tlsClientAuth: optionalChoice(
+    "GATEWAY_TLS_CLIENT_AUTH",
+    ["require", "optional"],
+    "`require` where `GATEWAY_TLS_CLIENT_CA_FILE` is given",
+    "Whether a caller must show a certificate. One that is shown must come from one of the authorities in either case.",
   ),
   maxMessageBytes: whole(
     "GATEWAY_MAX_MESSAGE_BYTES",
