@@ -58,6 +58,8 @@ export interface RpcServer {
   readonly url: string;
   /** 0 for a Unix socket. */
   readonly port: number;
+  /** New connections are shown this, those there are stay. @throws Error of node:tls when it cannot be used */
+  useTls(tls: TlsIdentity): void;
   /** What is open now. */
   counts(): RpcServerCounts;
   /**
@@ -105,6 +107,9 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   return {
     port: portOf(h1),
     url: urlOf(h1, options.listen, options.tls === undefined ? "http" : "https"),
+    useTls(tls) {
+      if (h1 instanceof https.Server) h1.setSecureContext(tlsOptionsOf(tls));
+    },
     counts: () => ({ connections: sockets.size, streams: h2.streamCount }),
     drain(graceMs) {
       drained ??= drain(graceMs);

@@ -1,4 +1,5 @@
 import type { Cursor } from "./cursor.ts";
+import { canceled } from "./errors.ts";
 import type { KnownToken, Observation } from "./observation.ts";
 import { Observer } from "./observer.ts";
 import { type Policy, verdictOf } from "./policy.ts";
@@ -54,6 +55,11 @@ export interface VerifierOptions {
   readonly sweeper?: Sweeper | undefined;
   readonly clock: Clock;
   readonly digest: (presented: string) => TokenDigest;
+  /**
+   * Stands for the credential that the upstream is asked with: another object after each change of it, which comes with
+   * other digests. `undefined` where it never changes.
+   */
+  readonly credential?: (() => object) | undefined;
   /** How long a call without a deadline of its own waits for `minCursor`. */
   readonly minCursorTimeoutMs: number;
 }
@@ -240,6 +246,7 @@ export class Verifier {
   ): Promise<Verification> {
     const { cache, clock, feed, store } = this.#options;
     const { maxAgeMs, signal } = request;
+    const credential = this.#options.credential?.();
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
       const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);
@@ -252,10 +259,21 @@ export class Verifier {
       // An answer that was invalidated while it was awaited is worth nothing: it is asked for again.
       if (cache.isInvalidated(observation)) continue;
       if (observation.token === undefined && known !== undefined) {
-        this.#options.revalidator?.refused(known.token, () => this.#observer.ask(secret, digest, lane, 0, never()));
+        this.#suspect(known, credential, () => this.#observer.ask(secret, digest, lane, 0, never()));
       }
       return this.#counted(this.#judge(observation, known, request.policy));
     }
+  }
+
+  /** A token that another credential may not verify is not revoked: only the one that it was known to can accuse it. */
+  #suspect({ token }: KnownToken, credential: object | undefined, ask: () => Promise<Observation>): void {
+    const isSame = () => this.#options.credential?.() === credential;
+    if (!isSame()) return;
+    this.#options.revalidator?.refused(token, async () => {
+      const again = await ask();
+      if (!isSame()) throw canceled();
+      return again;
+    });
   }
 
   /** Runs after the last await of the slow path: what the facts say now is what counts. */

@@ -3,6 +3,7 @@ import { canceled, GatewayError } from "../token/errors.ts";
 import type { Clock, Lane } from "../token/ports.ts";
 import type { Json } from "../token/token.ts";
 import type { Counters } from "./counters.ts";
+import type { SigningKey } from "./credentials.ts";
 import { badBody, type Failure, failureOf, refusesToken } from "./error-table.ts";
 import { exchange, type HttpAnswer, type HttpRequest } from "./http-exchange.ts";
 import type { Limiter } from "./limiter.ts";
@@ -13,13 +14,25 @@ import { parseJson, WireError } from "./wire.ts";
 export interface UpstreamCall<T> {
   readonly operation: Operation;
   readonly lane: Lane;
-  /** The key that it goes out with, never to be repeated to anyone. */
-  readonly key: string;
-  readonly http: HttpRequest;
+  /** The request as it goes out now: with the key that there is now. Asked for each attempt. @throws GatewayError */
+  sign(): SignedRequest;
   /** Reads the body of a 2xx. @throws WireError */
   parse(body: Json): T;
   /** What a definitive refusal of the token stands for. Only verifications can be refused. */
   readonly refusal?: { readonly value: T };
+}
+
+export interface SignedRequest {
+  /** Never to be repeated to anyone. */
+  readonly key: SigningKey;
+  readonly http: HttpRequest;
+}
+
+/** Told what the upstream thinks of the keys. */
+export interface KeyWitness {
+  accepted(key: SigningKey): void;
+  /** Returns whether it is still a key in use: of one that is not, nothing follows. */
+  rejected(key: SigningKey): boolean;
 }
 
 export interface CallerOptions {
@@ -33,7 +46,8 @@ export interface CallerOptions {
   readonly random: () => number;
 }
 
-type Outcome<T> = { readonly value: T } | Failure;
+/** `outdated`: it went out with a key that has been replaced since, and was refused for it: nothing was decided or done. */
+type Outcome<T> = { readonly value: T } | (Failure & { readonly outdated?: boolean });
 
 const BACKOFF_BASE_MS = 100;
 const BACKOFF_MAX_MS = 1000;
@@ -44,14 +58,16 @@ export class Caller {
   readonly #pool: Pool;
   readonly #limiter: Limiter;
   readonly #counters: Counters;
+  readonly #keys: KeyWitness;
   readonly #open = new Set<Scope>();
   #closed = false;
 
-  constructor(options: CallerOptions, pool: Pool, limiter: Limiter, counters: Counters) {
+  constructor(options: CallerOptions, pool: Pool, limiter: Limiter, counters: Counters, keys: KeyWitness) {
     this.#options = options;
     this.#pool = pool;
     this.#limiter = limiter;
     this.#counters = counters;
+    this.#keys = keys;
   }
 
   /** @throws GatewayError and nothing else */
@@ -95,6 +111,10 @@ export class Caller {
       if ("value" in outcome) {
         return outcome.value;
       }
+      if (outcome.outdated === true) {
+        attempt -= 1;
+        continue;
+      }
       const delayMs = Math.max(this.#backoffMs(attempt), outcome.error.facts.retryAfterMs ?? 0);
       const inTime = this.#options.clock.monotonicMs() + delayMs < scope.deadlineMs;
       if (!outcome.repeatable || attempt >= maxAttempts || !inTime) {
@@ -115,9 +135,10 @@ export class Caller {
     const timeoutMs = call.operation === "create" ? this.#options.timeoutMs : this.#options.attemptTimeoutMs;
     const attempt = openScope(this.#options.clock, timeoutMs, scope.signal, () => reasonOf(scope.signal));
     try {
+      const { key, http } = call.sign();
       this.#counters.requestSent(call.operation, sent.count > 0);
       sent.count += 1;
-      return this.#judge(call, await exchange(this.#pool, call.http, attempt.signal));
+      return this.#judge(call, key, await exchange(this.#pool, http, attempt.signal));
     } catch (error) {
       if (scope.signal.aborted || !(error instanceof GatewayError)) {
         throw error;
@@ -129,24 +150,29 @@ export class Caller {
     }
   }
 
-  #judge<T>(call: UpstreamCall<T>, answer: HttpAnswer): Outcome<T> {
+  #judge<T>(call: UpstreamCall<T>, key: SigningKey, answer: HttpAnswer): Outcome<T> {
     if (answer.status >= 200 && answer.status < 300) {
+      this.#keys.accepted(key);
       if (call.operation === "create") {
         this.#counters.tokenMinted();
       }
       return parsed(call, answer);
     }
     if (call.refusal !== undefined && refusesToken(answer)) {
+      this.#keys.accepted(key);
       return call.refusal;
     }
     const failure = failureOf(answer, {
       operation: call.operation,
-      secrets: [call.key],
+      secrets: [key.text],
       wallMs: this.#options.clock.wallMs(),
     });
     const { retryAfterMs } = failure.error.facts;
     if (answer.status === 429 && retryAfterMs !== undefined) {
       this.#limiter.pause(retryAfterMs);
+    }
+    if (answer.status === 401) {
+      return { ...failure, outdated: !this.#keys.rejected(key) };
     }
     return failure;
   }
