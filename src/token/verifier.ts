@@ -1,17 +1,12 @@
 import type { Cursor } from "./cursor.ts";
-import { canceled } from "./errors.ts";
 import type { KnownToken, Observation } from "./observation.ts";
-import { Observer } from "./observer.ts";
+import { Observer, type ObserverOptions } from "./observer.ts";
 import { type Policy, verdictOf } from "./policy.ts";
-import type { Clock, Upstream, VerdictStore } from "./ports.ts";
-import type { Recorder } from "./recorder.ts";
+import type { Clock } from "./ports.ts";
 import type { Revalidator } from "./revalidator.ts";
-import type { RevocationFeed } from "./revocation-feed.ts";
-import type { Revocations } from "./revocations.ts";
-import type { Sweeper } from "./sweeper.ts";
 import type { Token, TokenDigest, TokenId, TokenSecret, Verdict, VerdictSource } from "./token.ts";
 import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
-import type { InvalidationTarget, VerdictCache } from "./verdict-cache.ts";
+import type { InvalidationTarget } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
 
 export interface VerifyRequest {
@@ -41,25 +36,10 @@ type Demands = Pick<VerifyRequest, "maxAgeMs" | "policy">;
 
 const NO_DEMANDS: Demands = { maxAgeMs: Number.POSITIVE_INFINITY, policy: undefined };
 
-export interface VerifierOptions {
-  readonly upstream: Upstream;
-  /** Verdicts shared with other replicas; `undefined` where there are none. */
-  readonly store: VerdictStore | undefined;
-  readonly cache: VerdictCache;
-  readonly revocations: Revocations;
-  readonly feed: RevocationFeed;
-  readonly recorder: Recorder;
+export interface VerifierOptions extends ObserverOptions {
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
   readonly revalidator?: Revalidator | undefined;
-  /** Told of the machines whose tokens are seen. */
-  readonly sweeper?: Sweeper | undefined;
-  readonly clock: Clock;
   readonly digest: (presented: string) => TokenDigest;
-  /**
-   * Stands for the credential that the upstream is asked with: another object after each change of it, which comes with
-   * other digests. `undefined` where it never changes.
-   */
-  readonly credential?: (() => object) | undefined;
   /** How long a call without a deadline of its own waits for `minCursor`. */
   readonly minCursorTimeoutMs: number;
 }
@@ -259,21 +239,12 @@ export class Verifier {
       // An answer that was invalidated while it was awaited is worth nothing: it is asked for again.
       if (cache.isInvalidated(observation)) continue;
       if (observation.token === undefined && known !== undefined) {
-        this.#suspect(known, credential, () => this.#observer.ask(secret, digest, lane, 0, never()));
+        const isSame = () => this.#options.credential?.() === credential;
+        const ask = () => this.#observer.ask(secret, digest, lane, 0, never());
+        this.#options.revalidator?.refused(known.token, isSame, ask);
       }
       return this.#counted(this.#judge(observation, known, request.policy));
     }
-  }
-
-  /** A token that another credential may not verify is not revoked: only the one that it was known to can accuse it. */
-  #suspect({ token }: KnownToken, credential: object | undefined, ask: () => Promise<Observation>): void {
-    const isSame = () => this.#options.credential?.() === credential;
-    if (!isSame()) return;
-    this.#options.revalidator?.refused(token, async () => {
-      const again = await ask();
-      if (!isSame()) throw canceled();
-      return again;
-    });
   }
 
   /** Runs after the last await of the slow path: what the facts say now is what counts. */

@@ -1,4 +1,5 @@
 import cluster from "node:cluster";
+import type { Config } from "../config/settings.ts";
 import { configFromHandover, readTls } from "../config.ts";
 import { type GatewayBody, openGateway } from "../gateway.ts";
 import { createLogger, type Logger } from "../logger.ts";
@@ -14,6 +15,8 @@ export interface WorkerOptions {
   readonly color: boolean;
   /** Aborted when this process is asked to end. */
   readonly signal: AbortSignal;
+  /** Called once the worker knows what it is and where it logs. */
+  readonly onLog: (log: Logger, config: Config) => void;
 }
 
 const STATE_INTERVAL_MS = 250;
@@ -42,6 +45,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     color: options.color,
     fields: { worker: init.index },
   });
+  options.onLog(log, config);
   const onError = (err: unknown) => log.error({ err }, "a message of the primary is not understood");
   const revocationLog = new RelayedRevocationLog({
     channel,
