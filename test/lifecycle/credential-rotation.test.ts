@@ -13,7 +13,8 @@ import { MountedFiles } from "../tls/live-files.ts";
 const VERIFY = "m2m_tokens.verify";
 let emulator: Emulator;
 beforeEach(async () => {
-  emulator = await startEmulator();
+  const machines = [{ name: "billing", scoped_machines: ["billing"] }, { name: "reports" }];
+  emulator = await startEmulator({ seed: { machines } });
 });
 afterEach(() => emulator.close());
 
@@ -79,7 +80,12 @@ describe("a key in a file", () => {
     try {
       using files = new MountedFiles(keys(keyOf("billing")));
       const { host, port } = (redis.target.nodes as readonly { host: string; port: number }[])[0] ?? {};
-      await using gateway = await start(files, { GATEWAY_REDIS_URL: `redis://${host}:${port}` });
+      await using gateway = await start(files, {
+        GATEWAY_REDIS_URL: `redis://${host}:${port}`,
+        // On a busy machine too.
+        GATEWAY_REDIS_VERDICT_BUDGET_MS: "1000",
+        GATEWAY_VERDICT_TTL_MS: "600000",
+      });
       // Granted to the machine that minted it, and to no other.
       const { secret } = await gateway.mint();
       const verify = async () => {
@@ -89,7 +95,7 @@ describe("a key in a file", () => {
       await until(async () => (await gateway.gateway.getStatus({})).freshness?.state === FreshnessState.SYNCED);
       await verify();
       expect(await verify()).toEqual(["VALID", "MEMORY"]);
-      await rotate(files, gateway, keyOf("reporting"));
+      await rotate(files, gateway, keyOf("reports"));
       expect((await verify())[0]).toBe("INVALID");
       await rotate(files, gateway, keyOf("billing"));
       // What the replicas share under this key is still right.
