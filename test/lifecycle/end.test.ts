@@ -9,9 +9,13 @@ import { until } from "../support/gateway-fixture.ts";
 import { type RunningProcess, runMain, runShell } from "../support/process-fixture.ts";
 
 const LEAKED = "ak_LCWGdaM8mv8K4PC0";
-/** A rejection that nobody handles, when the process is sent a signal that has no other meaning to it. */
-const REJECTS = `--import=data:text/javascript,process.on("SIGUSR2",()=>{Promise.reject(new Error("${LEAKED}"))})`;
-const THROWS = `--import=data:text/javascript,process.on("SIGUSR2",()=>{throw(new%20Error("${LEAKED}"))})`;
+/** An error that nobody handles, when the process is sent a signal that has no other meaning to it. */
+const REJECTS = hook(`Promise.reject(new Error("${LEAKED}"))`);
+const THROWS = hook(`throw new Error("${LEAKED}")`);
+
+function hook(code: string): string {
+  return `--import=data:text/javascript,${encodeURIComponent(`process.on("SIGUSR2", () => { ${code}; });`)}`;
+}
 
 let emulator: Emulator;
 let env: Record<string, string>;
@@ -42,7 +46,10 @@ function clientsOf(rpc: string) {
   };
 }
 
-describe("the end", () => {
+// Processes take their time to start on a machine that has other things to do.
+const TIMEOUT = { timeout: 150_000 };
+
+describe("the end", TIMEOUT, () => {
   it.each(["1", "2"])("POST /quit drains and exits with 0, with %s workers", async (workers) => {
     await using gateway = runMain(["serve", "--workers", workers], { env });
     const { admin } = await addressesOf(gateway);
@@ -73,7 +80,7 @@ describe("the end", () => {
   });
 });
 
-describe("an error that nobody caught", () => {
+describe("an error that nobody caught", TIMEOUT, () => {
   it.each([
     ["a rejection", REJECTS],
     ["an exception", THROWS],
@@ -108,7 +115,7 @@ describe("an error that nobody caught", () => {
   });
 });
 
-describe("as process 1 of a container", () => {
+describe("as process 1 of a container", TIMEOUT, () => {
   it("is ended by SIGTERM, and leaves no dead children lying about", async () => {
     // In a namespace of its own, process 1 has no default actions for signals: what it does not handle is ignored.
     const inside = "exec node dist/main.js serve --workers 2";
