@@ -12,6 +12,7 @@ import { RevocationFeed } from "./token/revocation-feed.ts";
 import { Revocations } from "./token/revocations.ts";
 import { Revoker } from "./token/revoker.ts";
 import { Sweeper } from "./token/sweeper.ts";
+import { TokenPool } from "./token/token-pool.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
 import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
@@ -27,9 +28,16 @@ export type Domain = ReturnType<typeof createDomain>;
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
  *
  * @param givenLog the log, where another process follows it; closed with the rest
+ * @param admitUnknown see `VerifierOptions`
  * @throws ConfigError when the configuration of Redis cannot be used
  */
-export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: RevocationLog) {
+export function createDomain(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  givenLog?: RevocationLog,
+  admitUnknown?: () => void,
+) {
   const upstream = createUpstream(config, log, clock);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
   const { revocationLog, store } = shared;
@@ -41,7 +49,10 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     maxKnownBytes: config.cache.maxBytes,
     maxRefused: config.cache.refusalMaxEntries,
   });
-  const facts = createFacts(config, log, clock, revocationLog, cache);
+  const facts = createFacts(config, log, clock, revocationLog, () => {
+    cache.invalidate({ all: true });
+    pool.distrust();
+  });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   let digest = createDigester(upstream.verifyScope);
   const verifier = new Verifier({
@@ -50,6 +61,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     cache,
     ...facts,
     ...finders,
+    admitUnknown,
     clock,
     digest: (presented) => digest(presented),
     credential: () => upstream.credential,
@@ -58,10 +70,12 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
   const boundMs = config.revocations.stalenessBoundMs;
   const revoker = new Revoker({ upstream, verifier, ...facts, clock, log: revocationLog, boundMs });
 
+  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock });
+
   /**
    * Asks the upstream with these keys from now on. When the one that verifies is another, no verdict obtained with the one
    * before answers a call that comes after: digests, and with them flights and L1, and names in L2 are made anew at once.
-   * Facts stay: a revoked token is revoked, whoever asks.
+   * Nor is a token handed out that another machine may have minted. Facts stay: a revoked token is revoked, whoever asks.
    */
   const useKeys = (keys: UpstreamKeys) => {
     const before = upstream.credential;
@@ -70,12 +84,11 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     digest = createDigester(upstream.verifyScope);
     shared.useScope?.(verdictScope(config, upstream.verifyScope, keys.machineSecretKey ?? keys.secretKey));
     cache.clear();
+    pool.distrust();
   };
-  const start = async () => {
-    await facts.feed.start();
-    finders.sweeper?.start();
-  };
+  const start = () => facts.feed.start().then(() => finders.sweeper?.start());
   const close = async () => {
+    pool.close();
     finders.sweeper?.close();
     finders.revalidator.close();
     facts.recorder.close();
@@ -83,7 +96,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     await shared.close();
     await upstream.close();
   };
-  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, useKeys, start, close };
+  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, pool, useKeys, start, close };
 }
 
 interface Shared {
@@ -113,7 +126,8 @@ function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: Revo
   };
 }
 
-function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, cache: VerdictCache) {
+/** @param onRestart the log started over: what was decided before is void */
+function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, onRestart: () => void) {
   const minHoldMs = config.cache.verdictTtlMs + config.clerk.timeoutMs + FORGET_SLACK_MS;
   const revocations = new Revocations({ clock, minHoldMs });
   const recorder = new Recorder({
@@ -134,7 +148,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
     boundMs: config.revocations.stalenessBoundMs,
     onReadError: everyTenSeconds(clock, (err) => log.warn({ err }, "the revocation log cannot be read")),
     onRestart: () => {
-      cache.invalidate({ all: true });
+      onRestart();
       recorder.recordMissing();
     },
   });

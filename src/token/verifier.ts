@@ -39,6 +39,8 @@ const NO_DEMANDS: Demands = { maxAgeMs: Number.POSITIVE_INFINITY, policy: undefi
 export interface VerifierOptions extends ObserverOptions {
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
   readonly revalidator?: Revalidator | undefined;
+  /** Asked before a token that memory does not know is looked for anywhere else. @throws GatewayError to refuse it */
+  readonly admitUnknown?: (() => void) | undefined;
   readonly digest: (presented: string) => TokenDigest;
   /** How long a call without a deadline of its own waits for `minCursor`. */
   readonly minCursorTimeoutMs: number;
@@ -227,6 +229,7 @@ export class Verifier {
     const { cache, clock, feed, store } = this.#options;
     const { maxAgeMs, signal } = request;
     const credential = this.#options.credential?.();
+    if (known === undefined) this.#options.admitUnknown?.();
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
       const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);

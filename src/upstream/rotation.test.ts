@@ -24,7 +24,7 @@ const CALLS = {
 const ANSWERS = { create: json(201, { ...BODY, token: SECRET }), verify: json(200, BODY) } as const;
 
 /** Runs `meanwhile` while the request is under way, then answers. */
-function after(meanwhile: () => void, answer: Reply): Reply {
+function whileUnderWay(meanwhile: () => void, answer: Reply): Reply {
   return (response, request) => {
     meanwhile();
     answer(response, request);
@@ -55,7 +55,7 @@ describe("other keys", () => {
   it("are used by the repeat of a request that failed", async () => {
     await using rig = await createRig();
     const rotate = () => rig.upstream.useKeys({ ...KEYS, machineSecretKey: NEW_KEY });
-    rig.server.script(after(rotate, json(503, {})), ANSWERS.verify);
+    rig.server.script(whileUnderWay(rotate, json(503, {})), ANSWERS.verify);
     await CALLS.verify(rig);
     expect(keysSeen(rig)).toEqual([MACHINE_KEY, NEW_KEY]);
   });
@@ -67,7 +67,7 @@ describe("other keys", () => {
       const events: KeyEvent[] = [];
       await using rig = await createRig({ maxAttempts: 1, onKey: (event) => events.push(event) });
       const rotate = () => rig.upstream.useKeys({ ...KEYS, machineSecretKey: NEW_KEY });
-      rig.server.script(after(rotate, REJECTED), ANSWERS[operation]);
+      rig.server.script(whileUnderWay(rotate, REJECTED), ANSWERS[operation]);
       await CALLS[operation](rig);
       expect(keysSeen(rig)).toEqual([MACHINE_KEY, NEW_KEY]);
       expect([events, rig.upstream.rejectedKeys]).toEqual([[], []]);

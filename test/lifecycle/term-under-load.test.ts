@@ -119,7 +119,9 @@ async function follow(fleet: Fleet, seen: string[], resets: string[], signal: Ab
   }
 }
 
-it("no call fails and no revocation is missed while replicas are replaced under load", { timeout: 180_000 }, async () => {
+it("no call fails and no revocation is missed while replicas are replaced under load", {
+  timeout: 180_000,
+}, async () => {
   await using fleet = new Fleet(await Promise.all([startReplica(), startReplica()]));
   const { secret } = await fleet.next().tokens.createToken({});
   const failures: unknown[] = [];

@@ -71,7 +71,9 @@ async function newMachineKey(): Promise<string> {
   return ((await response.json()) as { secret: string }).secret;
 }
 
-it("no call fails while certificates, authorities and the upstream's key are replaced", { timeout: 120_000 }, async () => {
+it("no call fails while certificates, authorities and the upstream's key are replaced", {
+  timeout: 120_000,
+}, async () => {
   const clients = makeAuthority();
   const clientTls = { ca: authority.cert, ...clients.issue() };
   using files = new MountedFiles(textsOf(authority.issue(), clients));
@@ -87,7 +89,11 @@ it("no call fails while certificates, authorities and the upstream's key are rep
     clientTls,
   });
   const minted = await Promise.all(Array.from({ length: 8 }, () => gateway.tokens.createToken({})));
-  const load = callWithoutPause(gateway, clientTls, minted.map(({ secret }) => secret));
+  const load = callWithoutPause(
+    gateway,
+    clientTls,
+    minted.map(({ secret }) => secret),
+  );
   const reloads = () => gateway.logLines.filter((line) => line.includes('"reloaded"')).length;
   try {
     for (let round = 1; round <= ROTATIONS; round += 1) {
