@@ -70,7 +70,7 @@ export function createDomain(
   const boundMs = config.revocations.stalenessBoundMs;
   const revoker = new Revoker({ upstream, verifier, ...facts, clock, log: revocationLog, boundMs });
 
-  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock });
+  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock, admitUnknown });
 
   /**
    * Asks the upstream with these keys from now on. When the one that verifies is another, no verdict obtained with the one

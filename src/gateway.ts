@@ -24,6 +24,7 @@ import { createValidateInterceptor } from "./rpc/validate-interceptor.ts";
 import { type FreshnessSnapshot, freshnessState, type StatusParts, takeFreshness, takeStatus } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
 import type { Clock, RevocationLog } from "./token/ports.ts";
+import type { InvalidationTarget } from "./token/verdict-cache.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -42,9 +43,18 @@ export interface GatewayOverrides {
   readonly clock?: Clock;
 }
 
+/** What a worker has from its primary. */
+export interface Host {
+  /** As for `createDomain`. */
+  readonly revocationLog: RevocationLog;
+  readonly spreadInvalidation: NonNullable<RpcDependencies["spreadInvalidation"]>;
+}
+
 /** A gateway without its admin port. */
 export interface GatewayBody {
   readonly metrics: Metrics;
+  /** Forgets verdicts, as InvalidateCache does. */
+  invalidate(target: InvalidationTarget): void;
   readiness(): Readiness;
   freshness(): FreshnessSnapshot;
   /** The certificate in use. */
@@ -91,18 +101,18 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
   }
 }
 
-/** Builds a gateway that is able to decide and does not listen yet. `revocationLog`: as for `createDomain`. */
+/** Builds a gateway that is able to decide and does not listen yet: one that runs alone, or a worker of a host. */
 export async function openGateway(
   options: GatewayOptions & { readonly onTls?: (tls: TlsFiles) => void },
   overrides: GatewayOverrides = {},
-  revocationLog?: RevocationLog,
+  host?: Host,
 ): Promise<GatewayBody> {
   const { config, version } = options;
   const upstreamTls = readUpstreamTls(config);
   const clock = overrides.clock ?? systemClock;
   const loopDelay = new LoopDelay(clock);
   const admission = new Admission(config.limits, loopDelay);
-  const domain = createDomain(config, options.log, clock, revocationLog, () => admission.admitUnknown());
+  const domain = createDomain(config, options.log, clock, host?.revocationLog, () => admission.admitUnknown());
   const lifetime = { draining: false };
   let rpc: RpcServer | undefined;
   const reloads = openReloads({ ...options, upstreamTls }, domain, (tls) => {
@@ -136,11 +146,13 @@ export async function openGateway(
   let closed: Promise<void> | undefined;
   return {
     metrics,
+    invalidate: (target) => domain.verifier.invalidate(target),
     readiness: () => readinessOf(parts),
     freshness: () => takeFreshness(parts),
     tls: () => reloads.tls,
     async listen() {
-      rpc = await serveRpcs({ ...options, tls: reloads.tls }, domain, parts, health, metrics, admission);
+      const { spreadInvalidation } = host ?? {};
+      rpc = await serveRpcs({ ...options, tls: reloads.tls }, domain, parts, health, metrics, { admission, spreadInvalidation });
       return rpc.url;
     },
     close() {
@@ -170,14 +182,14 @@ function serveRpcs(
   parts: StatusParts,
   health: HealthStatuses,
   metrics: Metrics,
-  admission: Admission,
+  more: Pick<RpcDependencies, "admission" | "spreadInvalidation">,
 ): Promise<RpcServer> {
   const dependencies: RpcDependencies = {
     ...domain,
     watch: config.watch,
     maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
-    admission,
+    ...more,
     status: () => takeStatus(parts),
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
@@ -195,7 +207,7 @@ function serveRpcs(
     listen: listenOptions(config.rpc),
     tls,
     transport: config.rpc.transport,
-    admission,
+    admission: more.admission,
     onEngineError: (err) => log.error({ err }, "a connection failed"),
     routes: createRoutes(dependencies, health),
     interceptors: [createValidateInterceptor()],

@@ -1,11 +1,12 @@
 import cluster from "node:cluster";
 import type { Config } from "../config/settings.ts";
 import { configFromHandover, readTls } from "../config.ts";
-import { type GatewayBody, openGateway } from "../gateway.ts";
+import { type GatewayBody, type Host, openGateway } from "../gateway.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import { systemClock } from "../system-clock.ts";
 import { type Channel, channelOf } from "./channel.ts";
 import { type FromWorker, type Init, parseToWorker, type ToWorker } from "./control-messages.ts";
+import { RelayedInvalidations } from "./relayed-invalidations.ts";
 import { RelayedRevocationLog } from "./relayed-revocation-log.ts";
 import { workerConfig } from "./worker-config.ts";
 
@@ -55,9 +56,13 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     readTimeoutMs: READ_TIMEOUT_MS,
     onError,
   });
+  const invalidations = new RelayedInvalidations(channel, onError);
+  const spreadInvalidation: Host["spreadInvalidation"] = (target, signal) => invalidations.spread(target, signal);
   // Read here: what the primary read when it started may have been replaced since.
   const tls = readTls(config);
-  const body = await openGateway({ config, log, version: options.version, tls, keyFiles }, {}, revocationLog);
+  const host = { revocationLog, spreadInvalidation };
+  const body = await openGateway({ config, log, version: options.version, tls, keyFiles }, {}, host);
+  invalidations.follow((target) => body.invalidate(target));
   answerReports(channel, body, log, onError);
   send(channel, { kind: "serving", url: await body.listen() });
   const telling = setInterval(() => tellState(channel, body), STATE_INTERVAL_MS);
