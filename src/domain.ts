@@ -1,10 +1,10 @@
 import type { Config } from "./config/settings.ts";
 import type { Logger } from "./logger.ts";
-import { MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
+import { fleetOfOne, MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
 import { openRedisTier, openRedisVerdicts } from "./redis-tier.ts";
 import { Budget } from "./token/budget.ts";
 import { createDigester } from "./token/digest.ts";
-import type { Clock, RevocationLog, VerdictStore } from "./token/ports.ts";
+import type { Clock, Fleet, RevocationLog, VerdictStore } from "./token/ports.ts";
 import { Recorder } from "./token/recorder.ts";
 import { Revalidator } from "./token/revalidator.ts";
 import { RevocationFeed } from "./token/revocation-feed.ts";
@@ -21,16 +21,22 @@ const APPEND_TIMEOUT_MS = 1_000;
 
 export type Domain = ReturnType<typeof createDomain>;
 
+/** The log as another process, or another part of this one, follows it. Closed with the rest of the domain. */
+export interface GivenLog {
+  readonly revocationLog: RevocationLog;
+  /** Who follows it, where this process can tell. */
+  readonly fleet?: Fleet | undefined;
+}
+
 /**
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
  *
- * @param givenLog the log, where another process follows it; closed with the rest
  * @throws ConfigError when the configuration of Redis cannot be used
  */
-export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: RevocationLog) {
+export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: GivenLog) {
   const upstream = createUpstream(config, clock);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
-  const { revocationLog, store } = shared;
+  const { revocationLog, store, fleet } = shared;
   const cache = new VerdictCache({
     clock,
     ttlMs: config.cache.verdictTtlMs,
@@ -66,29 +72,32 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     await shared.close();
     await upstream.close();
   };
-  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, start, close };
+  return { clock, upstream, fleet, cache, ...facts, ...finders, verifier, revoker, start, close };
 }
 
 interface Shared {
   readonly revocationLog: RevocationLog;
   readonly store: VerdictStore | undefined;
+  readonly fleet: Fleet | undefined;
   readonly close: () => Promise<void>;
 }
 
 /** What other processes have a part in. */
-function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: RevocationLog | undefined): Shared {
+function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: GivenLog | undefined): Shared {
   if (givenLog === undefined) {
     const redis = openRedisTier(options);
-    if (redis !== undefined) return { revocationLog: redis.log, store: redis.store, close: () => redis.close() };
+    if (redis !== undefined) return { ...redis, revocationLog: redis.log };
     const memory = new MemoryRevocationLog(() => options.clock.wallMs());
-    return { revocationLog: memory, store: undefined, close: () => memory.close() };
+    const fleet = fleetOfOne(options.config.gateway.replica, memory);
+    return { revocationLog: memory, fleet, store: undefined, close: () => memory.close() };
   }
   const verdicts = openRedisVerdicts(options);
   return {
-    revocationLog: givenLog,
+    revocationLog: givenLog.revocationLog,
+    fleet: givenLog.fleet,
     store: verdicts?.store,
     async close() {
-      await givenLog.close();
+      await givenLog.revocationLog.close();
       await verdicts?.close();
     },
   };

@@ -1,16 +1,23 @@
 import { type AdminServer, type Readiness, startAdminServer } from "./admin/admin-server.ts";
+import type { ConsoleRpcs } from "./admin/console-rpcs.ts";
 import { createCallLog } from "./call-log.ts";
 import type { Config } from "./config/settings.ts";
 import type { TlsFiles } from "./config/tls-files.ts";
-import { createDomain, type Domain } from "./domain.ts";
+import { createDomain, type Domain, type GivenLog } from "./domain.ts";
+import { FleetView } from "./fleet-view.ts";
 import type { Logger } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
+import { RecentErrors } from "./recent-errors.ts";
 import type { CallReport } from "./rpc/call-report.ts";
+import { wireStatus } from "./rpc/get-status.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createLanes } from "./rpc/lanes.ts";
-import { createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
+import { encodeStatus, type WorkerStatuses } from "./rpc/merge-status.ts";
+import { http1Exchange } from "./rpc/node-exchange.ts";
+import type { RequestListener } from "./rpc/request-listener.ts";
+import { CONSOLE_RPCS, createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
-import { type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
+import { createRpcListener, type RpcServer, type RpcServerOptions, startRpcServer } from "./rpc/rpc-server.ts";
 import { createValidateInterceptor } from "./rpc/validate-interceptor.ts";
 import {
   type FreshnessSnapshot,
@@ -21,7 +28,7 @@ import {
   takeStatus,
 } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
-import type { Clock, RevocationLog } from "./token/ports.ts";
+import type { Clock } from "./token/ports.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -39,8 +46,12 @@ export interface GatewayOverrides {
 /** A gateway without its admin port. */
 export interface GatewayBody {
   readonly metrics: Metrics;
+  /** The console's RPCs, for the admin port. They drain with all others. */
+  readonly consoleRpcs: ConsoleRpcs;
   readiness(): Readiness;
   freshness(): FreshnessSnapshot;
+  /** What GetStatus answers of this process, for the console of another one. */
+  status(): string;
   /** Serves RPCs from now on. Returns where. */
   listen(): Promise<string>;
   /** As `Gateway.close`. Later calls return the first one's promise. */
@@ -71,6 +82,7 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
       metrics: () => body.metrics.render(),
       contentType: body.metrics.contentType,
       ready: () => body.readiness(),
+      consoleRpcs: body.consoleRpcs,
       log: options.log,
     });
     const { url: adminUrl, close: closeAdmin } = admin;
@@ -83,16 +95,23 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
   }
 }
 
-/** Builds a gateway that is able to decide and does not listen yet. `revocationLog`: as for `createDomain`. */
+/** The parts that a gateway of several processes gives to each. */
+export interface GivenParts extends GivenLog {
+  /** What those who serve the RPC port tell. */
+  readonly workers?: () => Promise<WorkerStatuses>;
+}
+
+/** Builds a gateway that is able to decide and does not listen yet. */
 export async function openGateway(
   options: GatewayOptions,
   overrides: GatewayOverrides = {},
-  revocationLog?: RevocationLog,
+  given?: GivenParts,
 ): Promise<GatewayBody> {
   const { config, version } = options;
-  const domain = createDomain(config, options.log, overrides.clock ?? systemClock, revocationLog);
+  const domain = createDomain(config, options.log, overrides.clock ?? systemClock, given);
   await domain.start();
   const lifetime = { draining: false };
+  const recentErrors = new RecentErrors(() => domain.clock.wallMs());
   let rpc: RpcServer | undefined;
   const parts: StatusParts = {
     ...domain,
@@ -102,25 +121,32 @@ export async function openGateway(
     upstreamUrl: config.clerk.url,
     watchers: { open: 0, cut: 0 },
     open: () => rpc?.counts() ?? { connections: 0, streams: 0 },
+    calls: () => metrics.callCounts(),
+    recentErrors: () => recentErrors.latest,
     isDraining: () => lifetime.draining,
   };
   const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
   const metrics = createMetrics(version, () => takeStatus(parts));
+  const rpcOptions = rpcOptionsOf(options, dependenciesOf(config, domain, parts, given), health, metrics, recentErrors);
+  const listener = createRpcListener(rpcOptions);
   const stopHealth = followFreshness(health, () => freshnessState(parts), domain.clock);
   const close = async () => {
     lifetime.draining = true;
     stopHealth();
     setHealth(health, "not_serving");
+    listener.drain();
     await rpc?.drain(config.rpc.drainGraceMs);
     await domain.close();
   };
   let closed: Promise<void> | undefined;
   return {
     metrics,
+    consoleRpcs: consoleRpcsOf(listener),
     readiness: () => readinessOf(takeFreshness(parts)),
     freshness: () => takeFreshness(parts),
+    status: () => encodeStatus(wireStatus(takeStatus(parts), undefined)),
     async listen() {
-      rpc = await serveRpcs(options, domain, parts, health, metrics);
+      rpc = await startRpcServer(rpcOptions, listener);
       return rpc.url;
     },
     close() {
@@ -130,32 +156,40 @@ export async function openGateway(
   };
 }
 
-function serveRpcs(
-  { config, log, tls }: GatewayOptions,
-  domain: Domain,
-  parts: StatusParts,
-  health: HealthStatuses,
-  metrics: Metrics,
-): Promise<RpcServer> {
-  const dependencies: RpcDependencies = {
+function dependenciesOf(config: Config, domain: Domain, parts: StatusParts, given?: GivenParts): RpcDependencies {
+  const { fleet, clock } = domain;
+  return {
     ...domain,
     watch: config.watch,
     maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
     status: () => takeStatus(parts),
+    fleet: fleet === undefined ? undefined : new FleetView({ fleet, clock }),
+    workers: given?.workers,
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
   };
-  const logCall = createCallLog(log, domain.clock);
+}
+
+function rpcOptionsOf(
+  { config, log, tls }: GatewayOptions,
+  dependencies: RpcDependencies,
+  health: HealthStatuses,
+  metrics: Metrics,
+  recentErrors: RecentErrors,
+): RpcServerOptions {
+  const logCall = createCallLog(log, dependencies.clock);
   const onCall = (report: CallReport) => {
     metrics.recordRpc(report);
+    recentErrors.note(report, 1);
     logCall(report);
   };
   const onCalls = (report: CallReport, count: number) => {
     metrics.recordRpc(report, count);
+    recentErrors.note(report, count);
     if (log.isLevelEnabled("debug")) for (let i = 0; i < count; i++) logCall(report);
   };
-  return startRpcServer({
+  return {
     listen: config.rpc.listen,
     tls,
     transport: config.rpc.transport,
@@ -165,7 +199,14 @@ function serveRpcs(
     maxMessageBytes: config.rpc.maxMessageBytes,
     onCall,
     lanes: createLanes(dependencies, onCall, onCalls),
-  });
+  };
+}
+
+function consoleRpcsOf(listener: RequestListener): ConsoleRpcs {
+  return {
+    has: (path) => CONSOLE_RPCS.has(path),
+    serve: (request, response) => listener.handle(http1Exchange(request, response)),
+  };
 }
 
 /** grpc.health.v1 is told of changes by looking often: nothing else needs to know what the state depends on. */

@@ -30,6 +30,8 @@ const STATUS: StatusSnapshot = {
     savedUsdMicros: 1_000_000,
     renewals: 4,
   },
+  calls: { durationBoundsS: [], methods: [] },
+  recentErrors: [],
   verifications: [
     { verdict: "valid", source: "memory", count: 61 },
     { verdict: "revoked", source: "fact", count: 62 },

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { PULLED, type Read, type Sample } from "./metrics/pulled.ts";
 import { RpcCalls, type RpcRecord } from "./metrics/rpc-calls.ts";
-import type { StatusSnapshot } from "./status.ts";
+import type { CallsSnapshot, StatusSnapshot } from "./status.ts";
 
 export interface Metrics {
   /** The media type of what `render` gives. */
@@ -10,6 +10,8 @@ export interface Metrics {
   render(): Promise<string>;
   /** @param count how many calls ended alike, 1 when not given */
   recordRpc(rpc: RpcRecord, count?: number): void;
+  /** What `recordRpc` was told so far. */
+  callCounts(): CallsSnapshot;
 }
 
 const PREFIX = "m2m_gateway_";
@@ -26,6 +28,7 @@ export function createMetrics(version: string, snapshot: () => StatusSnapshot): 
   return {
     contentType: registry.contentType,
     recordRpc: (rpc, count = 1) => calls.record(rpc, count),
+    callCounts: () => calls.counts,
     render: async () => {
       status = snapshot();
       return await registry.metrics();

@@ -34,7 +34,9 @@ export function openRedisVerdicts(options: RedisTierOptions): Pick<RedisParts, "
 }
 
 /** The log in it alone, for a process that verifies nothing. @throws ConfigError */
-export function openRedisLog(options: Omit<RedisTierOptions, "scope">): Pick<RedisParts, "log" | "close"> | undefined {
+export function openRedisLog(
+  options: Omit<RedisTierOptions, "scope">,
+): Pick<RedisParts, "log" | "fleet" | "close"> | undefined {
   const redis = redisOptions({ ...options, scope: "" });
   return redis === undefined ? undefined : connectRevocationLog(redis);
 }

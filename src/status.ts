@@ -25,6 +25,37 @@ export interface StatusSnapshot {
   readonly open: { readonly connections: number; readonly streams: number };
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
+  readonly calls: CallsSnapshot;
+  /** The latest first. */
+  readonly recentErrors: readonly RecentError[];
+}
+
+export interface CallsSnapshot {
+  /** Ascending. */
+  readonly durationBoundsS: readonly number[];
+  readonly methods: readonly MethodCallCounts[];
+}
+
+/** The calls of one method that have ended. */
+export interface MethodCallCounts {
+  readonly service: string;
+  readonly method: string;
+  /** By name of the status code. */
+  readonly codes: ReadonlyMap<string, number>;
+  /** By bound, as in `durationBoundsS`; last, those that took longer than every bound. */
+  readonly durations: ArrayLike<number>;
+}
+
+/** All errors of one method, code and reason. */
+export interface RecentError {
+  readonly service: string;
+  readonly method: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly count: number;
+  /** Milliseconds since the epoch. */
+  readonly firstAtMs: number;
+  readonly lastAtMs: number;
 }
 
 export type FreshnessState = "synced" | "unsynced" | "degraded" | "not_serving";
@@ -110,6 +141,8 @@ export interface StatusParts {
   readonly upstream: ClerkUpstream;
   readonly watchers: WatcherCounts;
   readonly open: () => StatusSnapshot["open"];
+  readonly calls: () => CallsSnapshot;
+  readonly recentErrors: () => readonly RecentError[];
   readonly isDraining: () => boolean;
 }
 
@@ -158,6 +191,8 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
       savedUsdMicros: savedVerifications * VERIFICATION_USD_MICROS,
     },
     verifications: verifier.counts.rows(),
+    calls: parts.calls(),
+    recentErrors: parts.recentErrors(),
   };
 }
 

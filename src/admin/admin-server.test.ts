@@ -2,6 +2,7 @@ import { Agent, type IncomingHttpHeaders, type RequestOptions, request } from "n
 import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { type AdminServer, type Readiness, startAdminServer } from "./admin-server.ts";
+import type { ConsoleRpcs } from "./console-rpcs.ts";
 
 interface Answer {
   readonly status: number | undefined;
@@ -16,7 +17,11 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
-async function start(parts: { metrics?: () => Promise<string>; ready?: () => Readiness } = {}) {
+const NO_RPCS: ConsoleRpcs = { has: () => false, serve: () => undefined };
+
+async function start(
+  parts: { consoleRpcs?: ConsoleRpcs; metrics?: () => Promise<string>; ready?: () => Readiness } = {},
+) {
   const warnings: unknown[] = [];
   const server = await startAdminServer({
     host: "127.0.0.1",
@@ -24,6 +29,7 @@ async function start(parts: { metrics?: () => Promise<string>; ready?: () => Rea
     metrics: async () => "up 1\n",
     contentType: "text/plain; version=0.0.4; charset=utf-8",
     ready: () => ({ ready: true, detail: {} }),
+    consoleRpcs: NO_RPCS,
     log: { warn: (fields: unknown) => warnings.push(fields) },
     ...parts,
   });
@@ -77,7 +83,7 @@ describe("the admin port", () => {
 
   test("lists its pages at /", async () => {
     const { text } = await ask((await start()).server, "/");
-    for (const page of ["/livez", "/readyz", "/metrics"]) expect(text).toContain(page);
+    for (const page of ["/console", "/livez", "/readyz", "/metrics"]) expect(text).toContain(page);
   });
 
   test.each(["/livez", "/readyz", "/metrics", "/", "/nothing"])(
@@ -112,7 +118,7 @@ describe("the admin port", () => {
   ])("has nothing at %s", async (path) => {
     expect(await ask((await start()).server, path)).toMatchObject({
       status: 404,
-      text: "nothing here: there are /livez, /readyz and /metrics\n",
+      text: "nothing here: there are /console, /livez, /readyz and /metrics\n",
     });
   });
 
@@ -161,6 +167,7 @@ describe("the admin port", () => {
       metrics: async () => "",
       contentType: "text/plain",
       ready: () => ({ ready: true, detail: {} }),
+      consoleRpcs: NO_RPCS,
       log: { warn: () => undefined },
     });
     await expect(again).rejects.toMatchObject({ code: "EADDRINUSE" });
@@ -173,6 +180,7 @@ describe("the admin port", () => {
       metrics: async () => "",
       contentType: "text/plain",
       ready: () => ({ ready: true, detail: {} }),
+      consoleRpcs: NO_RPCS,
       log: { warn: () => undefined },
     });
     servers.push(server);

@@ -43,5 +43,7 @@ export async function serve(options: ServeOptions, context: CommandContext): Pro
 
 function start(loaded: LoadedConfig, log: Logger, version: string) {
   const { config, tls } = loaded;
-  return config.rpc.workers === 1 ? startGateway({ config, tls, log, version }) : startPrimary({ loaded, log });
+  return config.rpc.workers === 1
+    ? startGateway({ config, tls, log, version })
+    : startPrimary({ loaded, log, version });
 }

@@ -108,6 +108,8 @@ const FULL: StatusSnapshot = {
   },
   revocations: { live: 0, unrecorded: 0, watchers: 0, slowConsumers: 0, discovered: 0 },
   spend: { creations: 0, verifications: 0, savedVerifications: 0, renewals: 0, spentUsdMicros: 0, savedUsdMicros: 0 },
+  calls: { durationBoundsS: [], methods: [] },
+  recentErrors: [],
   verifications: (Object.keys(VERDICTS) as Verdict[]).flatMap((verdict) =>
     (Object.keys(SOURCES) as VerdictSource[]).map((source) => ({ verdict, source, count: 0 })),
   ),

@@ -1,4 +1,5 @@
 import { Counter, Histogram, type Registry } from "prom-client";
+import type { CallsSnapshot } from "../status.ts";
 
 export interface RpcRecord {
   /** As in the proto, for example `m2mgateway.v1.TokenService`. */
@@ -24,7 +25,7 @@ interface MethodCalls {
   readonly method: string;
   readonly codes: Map<string, number>;
   /** How many took at most a bucket's bound and more than the one before; last, those longer than all. */
-  readonly buckets: Float64Array;
+  readonly durations: Float64Array;
   sumS: number;
 }
 
@@ -41,8 +42,13 @@ export class RpcCalls {
     const durationS = durationMs / 1000;
     let bucket = 0;
     while (durationS > (DURATION_BUCKETS_S[bucket] ?? Number.POSITIVE_INFINITY)) bucket += 1;
-    calls.buckets[bucket] = (calls.buckets[bucket] ?? 0) + count;
+    calls.durations[bucket] = (calls.durations[bucket] ?? 0) + count;
     calls.sumS += durationS * count;
+  }
+
+  /** What has been counted so far; it goes on being counted in. */
+  get counts(): CallsSnapshot {
+    return { durationBoundsS: DURATION_BUCKETS_S, methods: this.#all };
   }
 
   register(registry: Registry, prefix: string): void {
@@ -74,8 +80,8 @@ export class RpcCalls {
   }
 
   #add(service: string, method: string): MethodCalls {
-    const buckets = new Float64Array(DURATION_BUCKETS_S.length + 1);
-    const calls = { service, method, codes: new Map<string, number>(), buckets, sumS: 0 };
+    const durations = new Float64Array(DURATION_BUCKETS_S.length + 1);
+    const calls = { service, method, codes: new Map<string, number>(), durations, sumS: 0 };
     this.#all.push(calls);
     return calls;
   }
@@ -113,7 +119,7 @@ class CallDurations extends Histogram<"method"> {
   #series(method: string, calls: readonly MethodCalls[]) {
     let count = 0;
     const cumulative = [...DURATION_BUCKETS_S, "+Inf"].map((le, bucket) => {
-      for (const { buckets } of calls) count += buckets[bucket] ?? 0;
+      for (const { durations } of calls) count += durations[bucket] ?? 0;
       return { labels: { le, method }, value: count, metricName: `${this.#name}_bucket` };
     });
     const sumS = calls.reduce((sum, one) => sum + one.sumS, 0);

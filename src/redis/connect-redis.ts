@@ -1,4 +1,4 @@
-import type { RevocationLog, VerdictStore } from "../token/ports.ts";
+import type { Fleet, RevocationLog, VerdictStore } from "../token/ports.ts";
 import { closeClient, openClient } from "./connection.ts";
 import { logKeys, revocationsChannel, VerdictKeys } from "./keys.ts";
 import { DEFAULT_KEY_PREFIX, type RedisOptions } from "./options.ts";
@@ -8,6 +8,8 @@ import { RedisVerdictStore } from "./verdict-store.ts";
 
 export interface RedisParts {
   readonly log: RevocationLog;
+  /** Who follows the log. */
+  readonly fleet: Fleet;
   readonly store: VerdictStore;
   /** Withdraws this replica from the fleet and closes all connections. Must come after the last use of either. */
   close(): Promise<void>;
@@ -27,6 +29,7 @@ export function connectRedis(options: RedisOptions): RedisParts {
   const forVerdicts = connectVerdictStore(options);
   return {
     log: forLog.log,
+    fleet: forLog.fleet,
     store: forVerdicts.store,
     async close() {
       await Promise.all([forLog.close(), forVerdicts.close()]);
@@ -35,7 +38,7 @@ export function connectRedis(options: RedisOptions): RedisParts {
 }
 
 /** The log alone. @throws Error when the options contradict each other */
-export function connectRevocationLog(options: RedisOptions): Pick<RedisParts, "log" | "close"> {
+export function connectRevocationLog(options: RedisOptions): Pick<RedisParts, "log" | "fleet" | "close"> {
   checkOptions(options);
   const prefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
   const channel = revocationsChannel(prefix);
@@ -53,6 +56,7 @@ export function connectRevocationLog(options: RedisOptions): Pick<RedisParts, "l
   subscription.open();
   return {
     log,
+    fleet: log,
     async close() {
       await log.close();
       await Promise.all([subscription.close(), closeClient(client)]);

@@ -23,6 +23,16 @@ export const SERVICES = [TokenService, RevocationService, GatewayService] as con
 /** The health service that says whether cached verdicts can be trusted. */
 export const FRESHNESS_SERVICE = "m2mgateway.freshness";
 
+/** What the console is made of, by path. No other RPC is served on the admin port. */
+export const CONSOLE_RPCS: ReadonlySet<string> = new Set(
+  [
+    GatewayService.method.getStatus,
+    RevocationService.method.watchRevocations,
+    TokenService.method.verifyToken,
+    TokenService.method.revokeToken,
+  ].map(({ parent, name }) => `/${parent.typeName}/${name}`),
+);
+
 export function createRoutes(dependencies: RpcDependencies, health: HealthStatuses): (router: ConnectRouter) => void {
   return (router) => {
     router.service(TokenService, {

@@ -1,9 +1,11 @@
+import type { FleetView } from "../fleet-view.ts";
 import type { FreshnessSnapshot, StatusSnapshot, WatcherCounts } from "../status.ts";
 import type { Clock, Upstream } from "../token/ports.ts";
 import type { RevocationFeed } from "../token/revocation-feed.ts";
 import type { Revocations } from "../token/revocations.ts";
 import type { Revoker } from "../token/revoker.ts";
 import type { Verifier } from "../token/verifier.ts";
+import type { WorkerStatuses } from "./merge-status.ts";
 
 /** What the RPCs are served from. */
 export interface RpcDependencies {
@@ -18,6 +20,10 @@ export interface RpcDependencies {
   /** The largest message either side may send, in bytes. */
   readonly maxMessageBytes: number;
   readonly status: () => StatusSnapshot;
+  /** Who follows the log; `undefined` in a worker, which is told the log by another process. */
+  readonly fleet: FleetView | undefined;
+  /** What the workers tell, where others serve the RPC port and this process the admin port. Never rejects. */
+  readonly workers: (() => Promise<WorkerStatuses>) | undefined;
   readonly freshness: () => FreshnessSnapshot;
   /** Whether the gateway is in any state but its normal one. */
   readonly isDegraded: () => boolean;

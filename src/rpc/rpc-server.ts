@@ -29,13 +29,8 @@ export interface TlsIdentity {
   readonly key: string | Buffer;
 }
 
-export interface RpcServerOptions {
-  readonly listen: ListenAddress;
-  /** Without it connections are in clear text. */
-  readonly tls?: TlsIdentity | undefined;
-  readonly transport: TransportName;
-  /** Calls that the engine answers at once where it can. The other transport has no use for them. */
-  readonly lanes?: Lanes | undefined;
+/** What calls are served by, whatever port they come to. */
+export interface RpcListenerOptions {
   readonly routes: (router: ConnectRouter) => void;
   /** Run around every call, the first outermost, inside the mapping of errors and the enforcing of deadlines. */
   readonly interceptors: readonly Interceptor[];
@@ -43,13 +38,22 @@ export interface RpcServerOptions {
   readonly maxMessageBytes: number;
   /** Called once for each call, at its end. Must not throw. */
   readonly onCall: OnCall;
-  /** A connection was closed because of a mistake in the engine. */
-  readonly onEngineError: (error: unknown) => void;
   /**
    * What callers are shown of an error; `connectErrorFrom` unless something else is given, for services that are not the
    * gateway's own. Must return the errors as they are that it has made itself, also those that come without their cause.
    */
   readonly presentError?: PresentError | undefined;
+}
+
+export interface RpcServerOptions extends RpcListenerOptions {
+  readonly listen: ListenAddress;
+  /** Without it connections are in clear text. */
+  readonly tls?: TlsIdentity | undefined;
+  readonly transport: TransportName;
+  /** Calls that the engine answers at once where it can. The other transport has no use for them. */
+  readonly lanes?: Lanes | undefined;
+  /** A connection was closed because of a mistake in the engine. */
+  readonly onEngineError: (error: unknown) => void;
 }
 
 export interface RpcServerCounts {
@@ -77,16 +81,13 @@ export interface RpcServer {
  * Serves RPCs on one address that speaks gRPC, gRPC-Web and Connect over HTTP/1.1 and over HTTP/2, chosen by prior
  * knowledge or, with TLS, by ALPN. No CORS: browsers on other origins are not meant to hold tokens.
  *
+ * @param listener what serves the calls, where another port has it too; it drains with this server
  * @throws Error of node:net when the address cannot be listened on; of node:tls when the identity cannot be used
  */
-export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
-  const presentError = options.presentError ?? connectErrorFrom;
-  const listener = createRequestListener({
-    handlers: handlersOf(options, presentError),
-    onCall: options.onCall,
-    presentError,
-    bodyTimeoutMs: BODY_TIMEOUT_MS,
-  });
+export async function startRpcServer(
+  options: RpcServerOptions,
+  listener: RequestListener = createRpcListener(options),
+): Promise<RpcServer> {
   const h1 = createHttp1Server(listener, options.tls);
   const h2 = createHttp2(options, listener);
   const undecided = splitByProtocol(h1, (socket) => h2.accept(socket), PREFACE_TIMEOUT_MS);
@@ -119,6 +120,16 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   };
 }
 
+export function createRpcListener(options: RpcListenerOptions): RequestListener {
+  const presentError = options.presentError ?? connectErrorFrom;
+  return createRequestListener({
+    handlers: handlersOf(options, presentError),
+    onCall: options.onCall,
+    presentError,
+    bodyTimeoutMs: BODY_TIMEOUT_MS,
+  });
+}
+
 const NO_LANES: Lanes = { unary: [], streams: [] };
 
 function createHttp2({ transport, lanes, onEngineError }: RpcServerOptions, listener: RequestListener): Http2Transport {
@@ -133,7 +144,7 @@ function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefin
   return https.createServer({ ...HTTP1_OPTIONS, ...TLS_OPTIONS, cert: tls.cert, key: tls.key }, serve);
 }
 
-function handlersOf(options: RpcServerOptions, presentError: PresentError): readonly UniversalHandler[] {
+function handlersOf(options: RpcListenerOptions, presentError: PresentError): readonly UniversalHandler[] {
   const router = createConnectRouter({
     interceptors: [createErrorInterceptor(presentError), deadlineInterceptor, ...options.interceptors],
     readMaxBytes: options.maxMessageBytes,

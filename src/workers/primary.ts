@@ -1,18 +1,22 @@
 import cluster from "node:cluster";
 import { type AdminServer, type Readiness, startAdminServer } from "../admin/admin-server.ts";
 import type { LoadedConfig } from "../config.ts";
+import { type GatewayBody, openGateway } from "../gateway.ts";
 import type { Logger } from "../logger.ts";
-import { MemoryRevocationLog } from "../memory/memory-revocation-log.ts";
+import { fleetOfOne, MemoryRevocationLog } from "../memory/memory-revocation-log.ts";
 import { openRedisLog } from "../redis-tier.ts";
 import { systemClock } from "../system-clock.ts";
+import { localChannels } from "./channel.ts";
 import { WORKER_STATES } from "./control-messages.ts";
 import { LogMirror } from "./log-mirror.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
+import { RelayedRevocationLog } from "./relayed-revocation-log.ts";
 import { RevocationLogRelay } from "./revocation-log-relay.ts";
-import { workerName } from "./worker-config.ts";
+import { consoleConfig, workerName } from "./worker-config.ts";
 import { WorkerSlot } from "./worker-slot.ts";
 
 export interface PrimaryOptions {
+  readonly version: string;
   readonly loaded: LoadedConfig;
   readonly log: Logger;
 }
@@ -38,6 +42,7 @@ export class WorkerFailed extends Error {
 
 /** On top of the grace for calls under way: what closing the rest of a worker may take. */
 const STOP_SLACK_MS = 5_000;
+const READ_TIMEOUT_MS = 10_000;
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
@@ -46,24 +51,28 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
  *
  * @throws ConfigError, WorkerFailed, Error the system's, when the admin port cannot be listened at
  */
-export async function startPrimary({ loaded, log }: PrimaryOptions): Promise<Primary> {
+export async function startPrimary({ loaded, log, version }: PrimaryOptions): Promise<Primary> {
   const { config } = loaded;
   const upstreamOfLog = openLog(loaded, log);
   const slots = createSlots(loaded, log, upstreamOfLog.relay);
   const lifetime = { draining: false };
   let admin: AdminServer | undefined;
+  let body: GatewayBody | undefined;
   const close = async () => {
     lifetime.draining = true;
+    await body?.close();
     await Promise.all(slots.map((slot) => slot.stop(config.rpc.drainGraceMs + STOP_SLACK_MS)));
     await upstreamOfLog.close();
     await admin?.close();
   };
   try {
+    body = await openConsoleBody({ loaded, log, version }, upstreamOfLog, slots);
     admin = await startAdminServer({
       ...config.admin.listen,
       metrics: () => readMetrics(slots),
       contentType: METRICS_TYPE,
       ready: () => readinessOf(slots, lifetime.draining),
+      consoleRpcs: body.consoleRpcs,
       log,
     });
     const url = await startSlots(slots);
@@ -77,7 +86,8 @@ export async function startPrimary({ loaded, log }: PrimaryOptions): Promise<Pri
 function openLog({ config }: LoadedConfig, log: Logger) {
   const clock = systemClock;
   const redis = openRedisLog({ config, log, clock });
-  const revocationLog = redis?.log ?? new MemoryRevocationLog(() => clock.wallMs());
+  const memory = new MemoryRevocationLog(() => clock.wallMs());
+  const revocationLog = redis?.log ?? memory;
   const { stalenessBoundMs: boundMs, retentionMs } = config.revocations;
   const relay = new RevocationLogRelay({
     log: revocationLog,
@@ -89,10 +99,50 @@ function openLog({ config }: LoadedConfig, log: Logger) {
   });
   return {
     relay,
+    fleet: redis?.fleet ?? fleetOfOne(config.gateway.replica, memory),
     async close() {
       await relay.close();
       await (redis ?? revocationLog).close();
     },
+  };
+}
+
+/**
+ * A gateway that no RPC port leads to: what answers the console. It follows the log as a worker does, and counts as one for
+ * the fleet, because it decides from a cache of its own.
+ */
+async function openConsoleBody(
+  { loaded, log, version }: PrimaryOptions,
+  { relay, fleet }: ReturnType<typeof openLog>,
+  slots: readonly WorkerSlot[],
+): Promise<GatewayBody> {
+  const [here, there] = localChannels();
+  const detach = relay.attach(workerName(loaded.config.gateway.replica, 0), there);
+  const revocationLog = new RelayedRevocationLog({
+    channel: here,
+    clock: systemClock,
+    readTimeoutMs: READ_TIMEOUT_MS,
+    onError: (err) => log.error({ err }, "a message within the process is not understood"),
+  });
+  const config = consoleConfig(loaded.config);
+  try {
+    return await openGateway(
+      { config, log, version },
+      {},
+      { revocationLog, fleet, workers: () => readStatuses(slots) },
+    );
+  } catch (error) {
+    detach();
+    throw error;
+  }
+}
+
+async function readStatuses(slots: readonly WorkerSlot[]) {
+  const texts = await Promise.all(slots.map((slot) => slot.ask("status")));
+  return {
+    configured: slots.length,
+    restarts: slots.reduce((sum, { restarts }) => sum + restarts, 0),
+    statuses: texts.filter((text) => text !== undefined),
   };
 }
 
@@ -146,7 +196,7 @@ function readinessOf(slots: readonly WorkerSlot[], draining: boolean): Readiness
 }
 
 async function readMetrics(slots: readonly WorkerSlot[]): Promise<string> {
-  const texts = await Promise.all(slots.map(async (slot) => ({ slot, text: await slot.metrics() })));
+  const texts = await Promise.all(slots.map(async (slot) => ({ slot, text: await slot.ask("metrics") })));
   return mergeMetrics(
     texts.flatMap(({ slot, text }) => (text === undefined ? [] : [{ worker: String(slot.index), text }])),
   );

@@ -4,7 +4,7 @@ import { type GatewayBody, openGateway } from "../gateway.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import { systemClock } from "../system-clock.ts";
 import { type Channel, channelOf } from "./channel.ts";
-import { type FromWorker, type Init, parseToWorker, type ToWorker } from "./control-messages.ts";
+import { type FromWorker, type Init, parseToWorker, type Report, type ToWorker } from "./control-messages.ts";
 import { RelayedRevocationLog } from "./relayed-revocation-log.ts";
 import { workerConfig } from "./worker-config.ts";
 
@@ -49,7 +49,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     onError,
   });
   const tls = init.tls ?? undefined;
-  const body = await openGateway({ config, log, version: options.version, tls }, {}, revocationLog);
+  const body = await openGateway({ config, log, version: options.version, tls }, {}, { revocationLog });
   const told = drainTold(channel, body, log, onError, options.signal);
   send(channel, { kind: "serving", url: await body.listen() });
   const telling = setInterval(() => tellState(channel, body), STATE_INTERVAL_MS);
@@ -97,13 +97,17 @@ function drainTold(
       }
       if (told?.kind === "drain") resolve();
       if (told?.kind !== "report") return;
-      const { id } = told;
-      body.metrics.render().then(
-        (text) => send(channel, { kind: "metrics", id, text }),
-        (err: unknown) => log.warn({ err }, "the metrics cannot be told"),
+      const { id, what } = told;
+      reportOf(body, what).then(
+        (text) => send(channel, { kind: "report", id, text }),
+        (err: unknown) => log.warn({ err, what }, "it cannot be told"),
       );
     });
   });
+}
+
+async function reportOf(body: GatewayBody, what: Report): Promise<string> {
+  return what === "metrics" ? await body.metrics.render() : body.status();
 }
 
 function tellState(channel: Channel, body: GatewayBody): void {

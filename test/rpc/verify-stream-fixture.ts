@@ -94,6 +94,8 @@ export function dependenciesOf(domain: Domain, maxMessageBytes: number): RpcDepe
     watch: { heartbeatMs: 1, maxLag: 1 },
     watchers: { open: 0, cut: 0 },
     status: () => notAskedFor(),
+    fleet: undefined,
+    workers: undefined,
     freshness: () => notAskedFor(),
   };
 }
