@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file m2mgateway/v1/gateway_service.proto.
  */
 export const file_m2mgateway_v1_gateway_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNtMm1nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxINbTJtZ2F0ZXdheS52MSISChBHZXRTdGF0dXNSZXF1ZXN0IucEChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoJZnJlc2huZXNzGAQgASgLMhgubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3MSKQoFY2FjaGUYBSABKAsyGi5tMm1nYXRld2F5LnYxLkNhY2hlU3RhdHVzEi8KCHVwc3RyZWFtGAYgASgLMh0ubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cxI0CgtyZXZvY2F0aW9ucxgHIAEoCzIfLm0ybWdhdGV3YXkudjEuUmV2b2NhdGlvblN0YXR1cxIjCgVzcGVuZBgIIAEoCzIULm0ybWdhdGV3YXkudjEuU3BlbmQSNwoNdmVyaWZpY2F0aW9ucxgJIAMoCzIgLm0ybWdhdGV3YXkudjEuVmVyaWZpY2F0aW9uQ291bnQSKAoFY2FsbHMYCiADKAsyGS5tMm1nYXRld2F5LnYxLkNhbGxTdGF0dXMSMgoPZHVyYXRpb25fYm91bmRzGAsgAygLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDXJlY2VudF9lcnJvcnMYDCADKAsyGi5tMm1nYXRld2F5LnYxLlJlY2VudEVycm9yEiMKBWZsZWV0GA0gASgLMhQubTJtZ2F0ZXdheS52MS5GbGVldBItCgd3b3JrZXJzGA4gASgLMhwubTJtZ2F0ZXdheS52MS5Xb3JrZXJTdW1tYXJ5InIKEVZlcmlmaWNhdGlvbkNvdW50EicKB3ZlcmRpY3QYASABKA4yFi5tMm1nYXRld2F5LnYxLlZlcmRpY3QSJQoGc291cmNlGAIgASgOMhUubTJtZ2F0ZXdheS52MS5Tb3VyY2USDQoFY291bnQYAyABKAMiowEKCkNhbGxTdGF0dXMSDwoHc2VydmljZRgBIAEoCRIOCgZtZXRob2QYAiABKAkSMwoFY29kZXMYAyADKAsyJC5tMm1nYXRld2F5LnYxLkNhbGxTdGF0dXMuQ29kZXNFbnRyeRIRCglkdXJhdGlvbnMYBCADKAMaLAoKQ29kZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBIroBCgtSZWNlbnRFcnJvchIPCgdzZXJ2aWNlGAEgASgJEg4KBm1ldGhvZBgCIAEoCRIMCgRjb2RlGAMgASgJEg4KBnJlYXNvbhgEIAEoCRINCgVjb3VudBgFIAEoAxIuCgpmaXJzdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglsYXN0X3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImAKBUZsZWV0EigKCHJlcGxpY2FzGAEgAygLMhYubTJtZ2F0ZXdheS52MS5SZXBsaWNhEi0KCXJlYWRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYQoHUmVwbGljYRIMCgRuYW1lGAEgASgJEg4KBmN1cnNvchgCIAEoCRIqCgdzaWxlbmNlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEgwKBHNlbGYYBCABKAgiSAoNV29ya2VyU3VtbWFyeRISCgpjb25maWd1cmVkGAEgASgFEhEKCXJlcG9ydGluZxgCIAEoBRIQCghyZXN0YXJ0cxgDIAEoAyLVAQoJRnJlc2huZXNzEiwKBXN0YXRlGAEgASgOMh0ubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3NTdGF0ZRIOCgZjdXJzb3IYAiABKAkSLAoJc3RhbGVuZXNzGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD3dvcnN0X3N0YWxlbmVzcxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgVib3VuZBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ+CgtDYWNoZVN0YXR1cxIVCg1rbm93bl9lbnRyaWVzGAEgASgDEhcKD3JlZnVzZWRfZW50cmllcxgCIAEoAxIMCgRoaXRzGAMgASgDEg4KBm1pc3NlcxgEIAEoAxIOCgZqb2luZWQYBSABKAMSEQoJZXZpY3Rpb25zGAYgASgDIu8CCg5VcHN0cmVhbVN0YXR1cxILCgN1cmwYASABKAkSEQoJcmVhY2hhYmxlGAIgASgIEhsKE2xhc3RfZmFpbHVyZV9yZWFzb24YAyABKAkSPQoIcmVxdWVzdHMYBCADKAsyKy5tMm1nYXRld2F5LnYxLlVwc3RyZWFtU3RhdHVzLlJlcXVlc3RzRW50cnkSPQoIZmFpbHVyZXMYBSADKAsyKy5tMm1nYXRld2F5LnYxLlVwc3RyZWFtU3RhdHVzLkZhaWx1cmVzRW50cnkSDwoHcmV0cmllcxgGIAEoAxIMCgRzaGVkGAcgASgDEhEKCWluX2ZsaWdodBgIIAEoAxIOCgZxdWV1ZWQYCSABKAMaLwoNUmVxdWVzdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBGi8KDUZhaWx1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASJyChBSZXZvY2F0aW9uU3RhdHVzEgwKBGxpdmUYASABKAMSEgoKdW5yZWNvcmRlZBgCIAEoAxIQCgh3YXRjaGVycxgDIAEoAxIWCg5zbG93X2NvbnN1bWVycxgEIAEoAxISCgpkaXNjb3ZlcmVkGAUgASgDIpQBCgVTcGVuZBIRCgljcmVhdGlvbnMYASABKAMSFQoNdmVyaWZpY2F0aW9ucxgCIAEoAxIbChNzYXZlZF92ZXJpZmljYXRpb25zGAMgASgDEhgKEHNwZW50X3VzZF9taWNyb3MYBCABKAMSGAoQc2F2ZWRfdXNkX21pY3JvcxgFIAEoAxIQCghyZW5ld2FscxgGIAEoAyKaAQoWSW52YWxpZGF0ZUNhY2hlUmVxdWVzdBIvCgh0b2tlbl9pZBgBIAEoCUIbukgYchYyFF5tdF9bMC05QS1aYS16XXszMn0kSAASJgoHc3ViamVjdBgCIAEoCUITukgQcg4yDF5tY2hfXHd7Mjd9JEgAEhYKA2FsbBgDIAEoCEIHukgEagIIAUgAQg8KBnRhcmdldBIFukgCCAEiGQoXSW52YWxpZGF0ZUNhY2hlUmVzcG9uc2UqqgEKDkZyZXNobmVzc1N0YXRlEh8KG0ZSRVNITkVTU19TVEFURV9VTlNQRUNJRklFRBAAEhoKFkZSRVNITkVTU19TVEFURV9TWU5DRUQQARIcChhGUkVTSE5FU1NfU1RBVEVfVU5TWU5DRUQQAhIcChhGUkVTSE5FU1NfU1RBVEVfREVHUkFERUQQAxIfChtGUkVTSE5FU1NfU1RBVEVfTk9UX1NFUlZJTkcQBDLCAQoOR2F0ZXdheVNlcnZpY2USTgoJR2V0U3RhdHVzEh8ubTJtZ2F0ZXdheS52MS5HZXRTdGF0dXNSZXF1ZXN0GiAubTJtZ2F0ZXdheS52MS5HZXRTdGF0dXNSZXNwb25zZRJgCg9JbnZhbGlkYXRlQ2FjaGUSJS5tMm1nYXRld2F5LnYxLkludmFsaWRhdGVDYWNoZVJlcXVlc3QaJi5tMm1nYXRld2F5LnYxLkludmFsaWRhdGVDYWNoZVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_m2mgateway_v1_token_service]);
+  fileDesc("CiNtMm1nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxINbTJtZ2F0ZXdheS52MSISChBHZXRTdGF0dXNSZXF1ZXN0Io4FChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoJZnJlc2huZXNzGAQgASgLMhgubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3MSKQoFY2FjaGUYBSABKAsyGi5tMm1nYXRld2F5LnYxLkNhY2hlU3RhdHVzEi8KCHVwc3RyZWFtGAYgASgLMh0ubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cxI0CgtyZXZvY2F0aW9ucxgHIAEoCzIfLm0ybWdhdGV3YXkudjEuUmV2b2NhdGlvblN0YXR1cxIjCgVzcGVuZBgIIAEoCzIULm0ybWdhdGV3YXkudjEuU3BlbmQSNwoNdmVyaWZpY2F0aW9ucxgJIAMoCzIgLm0ybWdhdGV3YXkudjEuVmVyaWZpY2F0aW9uQ291bnQSKAoFY2FsbHMYCiADKAsyGS5tMm1nYXRld2F5LnYxLkNhbGxTdGF0dXMSMgoPZHVyYXRpb25fYm91bmRzGAsgAygLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDXJlY2VudF9lcnJvcnMYDCADKAsyGi5tMm1nYXRld2F5LnYxLlJlY2VudEVycm9yEiMKBWZsZWV0GA0gASgLMhQubTJtZ2F0ZXdheS52MS5GbGVldBItCgd3b3JrZXJzGA4gASgLMhwubTJtZ2F0ZXdheS52MS5Xb3JrZXJTdW1tYXJ5EiUKBmFjY2VzcxgPIAEoCzIVLm0ybWdhdGV3YXkudjEuQWNjZXNzIicKBkFjY2VzcxIOCgZjYWxsZXIYASABKAkSDQoFcm9sZXMYAiADKAkicgoRVmVyaWZpY2F0aW9uQ291bnQSJwoHdmVyZGljdBgBIAEoDjIWLm0ybWdhdGV3YXkudjEuVmVyZGljdBIlCgZzb3VyY2UYAiABKA4yFS5tMm1nYXRld2F5LnYxLlNvdXJjZRINCgVjb3VudBgDIAEoAyKjAQoKQ2FsbFN0YXR1cxIPCgdzZXJ2aWNlGAEgASgJEg4KBm1ldGhvZBgCIAEoCRIzCgVjb2RlcxgDIAMoCzIkLm0ybWdhdGV3YXkudjEuQ2FsbFN0YXR1cy5Db2Rlc0VudHJ5EhEKCWR1cmF0aW9ucxgEIAMoAxosCgpDb2Rlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiugEKC1JlY2VudEVycm9yEg8KB3NlcnZpY2UYASABKAkSDgoGbWV0aG9kGAIgASgJEgwKBGNvZGUYAyABKAkSDgoGcmVhc29uGAQgASgJEg0KBWNvdW50GAUgASgDEi4KCmZpcnN0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3RfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYAoFRmxlZXQSKAoIcmVwbGljYXMYASADKAsyFi5tMm1nYXRld2F5LnYxLlJlcGxpY2ESLQoJcmVhZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJhCgdSZXBsaWNhEgwKBG5hbWUYASABKAkSDgoGY3Vyc29yGAIgASgJEioKB3NpbGVuY2UYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEc2VsZhgEIAEoCCJICg1Xb3JrZXJTdW1tYXJ5EhIKCmNvbmZpZ3VyZWQYASABKAUSEQoJcmVwb3J0aW5nGAIgASgFEhAKCHJlc3RhcnRzGAMgASgDItUBCglGcmVzaG5lc3MSLAoFc3RhdGUYASABKA4yHS5tMm1nYXRld2F5LnYxLkZyZXNobmVzc1N0YXRlEg4KBmN1cnNvchgCIAEoCRIsCglzdGFsZW5lc3MYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPd29yc3Rfc3RhbGVuZXNzGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBWJvdW5kGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIn4KC0NhY2hlU3RhdHVzEhUKDWtub3duX2VudHJpZXMYASABKAMSFwoPcmVmdXNlZF9lbnRyaWVzGAIgASgDEgwKBGhpdHMYAyABKAMSDgoGbWlzc2VzGAQgASgDEg4KBmpvaW5lZBgFIAEoAxIRCglldmljdGlvbnMYBiABKAMi7wIKDlVwc3RyZWFtU3RhdHVzEgsKA3VybBgBIAEoCRIRCglyZWFjaGFibGUYAiABKAgSGwoTbGFzdF9mYWlsdXJlX3JlYXNvbhgDIAEoCRI9CghyZXF1ZXN0cxgEIAMoCzIrLm0ybWdhdGV3YXkudjEuVXBzdHJlYW1TdGF0dXMuUmVxdWVzdHNFbnRyeRI9CghmYWlsdXJlcxgFIAMoCzIrLm0ybWdhdGV3YXkudjEuVXBzdHJlYW1TdGF0dXMuRmFpbHVyZXNFbnRyeRIPCgdyZXRyaWVzGAYgASgDEgwKBHNoZWQYByABKAMSEQoJaW5fZmxpZ2h0GAggASgDEg4KBnF1ZXVlZBgJIAEoAxovCg1SZXF1ZXN0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEaLwoNRmFpbHVyZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBInIKEFJldm9jYXRpb25TdGF0dXMSDAoEbGl2ZRgBIAEoAxISCgp1bnJlY29yZGVkGAIgASgDEhAKCHdhdGNoZXJzGAMgASgDEhYKDnNsb3dfY29uc3VtZXJzGAQgASgDEhIKCmRpc2NvdmVyZWQYBSABKAMilAEKBVNwZW5kEhEKCWNyZWF0aW9ucxgBIAEoAxIVCg12ZXJpZmljYXRpb25zGAIgASgDEhsKE3NhdmVkX3ZlcmlmaWNhdGlvbnMYAyABKAMSGAoQc3BlbnRfdXNkX21pY3JvcxgEIAEoAxIYChBzYXZlZF91c2RfbWljcm9zGAUgASgDEhAKCHJlbmV3YWxzGAYgASgDIpoBChZJbnZhbGlkYXRlQ2FjaGVSZXF1ZXN0Ei8KCHRva2VuX2lkGAEgASgJQhu6SBhyFjIUXm10X1swLTlBLVphLXpdezMyfSRIABImCgdzdWJqZWN0GAIgASgJQhO6SBByDjIMXm1jaF9cd3syN30kSAASFgoDYWxsGAMgASgIQge6SARqAggBSABCDwoGdGFyZ2V0EgW6SAIIASIZChdJbnZhbGlkYXRlQ2FjaGVSZXNwb25zZSqqAQoORnJlc2huZXNzU3RhdGUSHwobRlJFU0hORVNTX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWRlJFU0hORVNTX1NUQVRFX1NZTkNFRBABEhwKGEZSRVNITkVTU19TVEFURV9VTlNZTkNFRBACEhwKGEZSRVNITkVTU19TVEFURV9ERUdSQURFRBADEh8KG0ZSRVNITkVTU19TVEFURV9OT1RfU0VSVklORxAEMsIBCg5HYXRld2F5U2VydmljZRJOCglHZXRTdGF0dXMSHy5tMm1nYXRld2F5LnYxLkdldFN0YXR1c1JlcXVlc3QaIC5tMm1nYXRld2F5LnYxLkdldFN0YXR1c1Jlc3BvbnNlEmAKD0ludmFsaWRhdGVDYWNoZRIlLm0ybWdhdGV3YXkudjEuSW52YWxpZGF0ZUNhY2hlUmVxdWVzdBomLm0ybWdhdGV3YXkudjEuSW52YWxpZGF0ZUNhY2hlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_m2mgateway_v1_token_service]);
 
 /**
  * GetStatusRequest has no fields.
@@ -135,6 +135,13 @@ export type GetStatusResponse = Message<"m2mgateway.v1.GetStatusResponse"> & {
    * @generated from field: m2mgateway.v1.WorkerSummary workers = 14;
    */
   workers?: WorkerSummary | undefined;
+
+  /**
+   * Who asks, and what they may do. Absent where the gateway does not tell callers apart: everybody may do everything.
+   *
+   * @generated from field: m2mgateway.v1.Access access = 15;
+   */
+  access?: Access | undefined;
 };
 
 /**
@@ -143,6 +150,34 @@ export type GetStatusResponse = Message<"m2mgateway.v1.GetStatusResponse"> & {
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
   messageDesc(file_m2mgateway_v1_gateway_service, 1);
+
+/**
+ * Access is what a caller may do.
+ *
+ * @generated from message m2mgateway.v1.Access
+ */
+export type Access = Message<"m2mgateway.v1.Access"> & {
+  /**
+   * The caller's name.
+   *
+   * @generated from field: string caller = 1;
+   */
+  caller: string;
+
+  /**
+   * The caller's roles: verify, mint, revoke, watch, admin.
+   *
+   * @generated from field: repeated string roles = 2;
+   */
+  roles: string[];
+};
+
+/**
+ * Describes the message m2mgateway.v1.Access.
+ * Use `create(AccessSchema)` to create a new message.
+ */
+export const AccessSchema: GenMessage<Access> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_gateway_service, 2);
 
 /**
  * VerificationCount is how often one verdict came from one source.
@@ -177,7 +212,7 @@ export type VerificationCount = Message<"m2mgateway.v1.VerificationCount"> & {
  * Use `create(VerificationCountSchema)` to create a new message.
  */
 export const VerificationCountSchema: GenMessage<VerificationCount> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 2);
+  messageDesc(file_m2mgateway_v1_gateway_service, 3);
 
 /**
  * CallStatus counts and times the calls of one RPC.
@@ -220,7 +255,7 @@ export type CallStatus = Message<"m2mgateway.v1.CallStatus"> & {
  * Use `create(CallStatusSchema)` to create a new message.
  */
 export const CallStatusSchema: GenMessage<CallStatus> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 3);
+  messageDesc(file_m2mgateway_v1_gateway_service, 4);
 
 /**
  * RecentError is one kind of error: all that had the same method, code and reason.
@@ -283,7 +318,7 @@ export type RecentError = Message<"m2mgateway.v1.RecentError"> & {
  * Use `create(RecentErrorSchema)` to create a new message.
  */
 export const RecentErrorSchema: GenMessage<RecentError> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 4);
+  messageDesc(file_m2mgateway_v1_gateway_service, 5);
 
 /**
  * Fleet is the replicas that follow one revocation log.
@@ -311,7 +346,7 @@ export type Fleet = Message<"m2mgateway.v1.Fleet"> & {
  * Use `create(FleetSchema)` to create a new message.
  */
 export const FleetSchema: GenMessage<Fleet> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 5);
+  messageDesc(file_m2mgateway_v1_gateway_service, 6);
 
 /**
  * Replica is a gateway that follows the log, or did within the last ten minutes.
@@ -353,7 +388,7 @@ export type Replica = Message<"m2mgateway.v1.Replica"> & {
  * Use `create(ReplicaSchema)` to create a new message.
  */
 export const ReplicaSchema: GenMessage<Replica> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 6);
+  messageDesc(file_m2mgateway_v1_gateway_service, 7);
 
 /**
  * WorkerSummary says whose figures were added up.
@@ -388,7 +423,7 @@ export type WorkerSummary = Message<"m2mgateway.v1.WorkerSummary"> & {
  * Use `create(WorkerSummarySchema)` to create a new message.
  */
 export const WorkerSummarySchema: GenMessage<WorkerSummary> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 7);
+  messageDesc(file_m2mgateway_v1_gateway_service, 8);
 
 /**
  * Freshness is how fresh a replica's view of the revocation log is.
@@ -437,7 +472,7 @@ export type Freshness = Message<"m2mgateway.v1.Freshness"> & {
  * Use `create(FreshnessSchema)` to create a new message.
  */
 export const FreshnessSchema: GenMessage<Freshness> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 8);
+  messageDesc(file_m2mgateway_v1_gateway_service, 9);
 
 /**
  * CacheStatus counts what the in-process cache holds and did.
@@ -493,7 +528,7 @@ export type CacheStatus = Message<"m2mgateway.v1.CacheStatus"> & {
  * Use `create(CacheStatusSchema)` to create a new message.
  */
 export const CacheStatusSchema: GenMessage<CacheStatus> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 9);
+  messageDesc(file_m2mgateway_v1_gateway_service, 10);
 
 /**
  * UpstreamStatus counts the calls to the upstream API.
@@ -570,7 +605,7 @@ export type UpstreamStatus = Message<"m2mgateway.v1.UpstreamStatus"> & {
  * Use `create(UpstreamStatusSchema)` to create a new message.
  */
 export const UpstreamStatusSchema: GenMessage<UpstreamStatus> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 10);
+  messageDesc(file_m2mgateway_v1_gateway_service, 11);
 
 /**
  * RevocationStatus counts revocations and watchers.
@@ -619,7 +654,7 @@ export type RevocationStatus = Message<"m2mgateway.v1.RevocationStatus"> & {
  * Use `create(RevocationStatusSchema)` to create a new message.
  */
 export const RevocationStatusSchema: GenMessage<RevocationStatus> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 11);
+  messageDesc(file_m2mgateway_v1_gateway_service, 12);
 
 /**
  * Spend is money, by the upstream's list price, free allowances not deducted.
@@ -675,7 +710,7 @@ export type Spend = Message<"m2mgateway.v1.Spend"> & {
  * Use `create(SpendSchema)` to create a new message.
  */
 export const SpendSchema: GenMessage<Spend> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 12);
+  messageDesc(file_m2mgateway_v1_gateway_service, 13);
 
 /**
  * InvalidateCacheRequest says what to forget.
@@ -720,7 +755,7 @@ export type InvalidateCacheRequest = Message<"m2mgateway.v1.InvalidateCacheReque
  * Use `create(InvalidateCacheRequestSchema)` to create a new message.
  */
 export const InvalidateCacheRequestSchema: GenMessage<InvalidateCacheRequest> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 13);
+  messageDesc(file_m2mgateway_v1_gateway_service, 14);
 
 /**
  * InvalidateCacheResponse has no fields.
@@ -735,7 +770,7 @@ export type InvalidateCacheResponse = Message<"m2mgateway.v1.InvalidateCacheResp
  * Use `create(InvalidateCacheResponseSchema)` to create a new message.
  */
 export const InvalidateCacheResponseSchema: GenMessage<InvalidateCacheResponse> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 14);
+  messageDesc(file_m2mgateway_v1_gateway_service, 15);
 
 /**
  * FreshnessState is how much the gateway can be trusted to know.
