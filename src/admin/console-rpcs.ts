@@ -30,7 +30,9 @@ export interface ConsoleCall {
 export function refusalOf({ method, remoteAddress, host, origin, fetchSite }: ConsoleCall): string | undefined {
   if (!isLoopback(remoteAddress)) return "the console's calls are answered on loopback only: forward the port to it";
   if (host === undefined || !isOwnName(host)) return "the Host is not localhost or an IP address";
-  if (origin !== undefined && origin !== `http://${host}`) return "the page that calls is of another origin";
+  if (origin !== undefined && !/^https?:\/\//.test(origin)) return "the page that calls is of another origin";
+  if (origin !== undefined && origin.replace(/^https?:\/\//, "") !== host)
+    return "the page that calls is of another origin";
   if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") {
     return "the page that calls is of another site";
   }

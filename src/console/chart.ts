@@ -34,7 +34,9 @@ export interface ChartOptions {
   readonly onPoint: (at: number | undefined) => void;
 }
 
-const MARGIN = { top: 8, right: 104, bottom: 20, left: 44 };
+const MARGIN = { top: 8, right: 100, bottom: 20, left: 44 };
+/** The least distance of two names of instants. */
+const NAME_DISTANCE = 52;
 const LABEL_DISTANCE = 14;
 const MINUTE_MS = 60_000;
 
@@ -147,7 +149,12 @@ export class Chart {
         svg("text", { x: MARGIN.left - 6, y: y + 4, "text-anchor": "end" }, this.#options.tickText(tick)),
       ];
     });
-    const minutes = Array.from({ length: this.#options.windowMs / MINUTE_MS + 1 }, (_, at) => at);
+    const perMinute = this.#x(0, 0) - this.#x(-MINUTE_MS, 0);
+    const step = Math.max(1, Math.ceil(NAME_DISTANCE / Math.max(1, perMinute)));
+    const minutes = Array.from(
+      { length: Math.floor(this.#options.windowMs / MINUTE_MS / step) + 1 },
+      (_, at) => at * step,
+    );
     const columns = minutes.map((minute) => {
       const text = minute === 0 ? "now" : `−${minute} min`;
       return svg("text", { x: this.#x(-minute * MINUTE_MS, 0), y: bottom + 15, "text-anchor": "middle" }, text);

@@ -71,7 +71,7 @@ function replicaRow({ name, cursor, silenceMs, isSelf }: Replica, boundMs: numbe
   row.append(
     make("td", isSelf ? `${name} (this one)` : name, { class: "text" }),
     make("td", state, { tone: look, class: "nowrap" }),
-    make("td", cursor === "" ? "–" : cursor, { class: "mono text" }),
+    make("td", cursor === "" ? "–" : cursor, { class: "mono text spare" }),
     make("td", `${durationText(silenceMs)} ago`, { class: "number nowrap" }),
   );
   return row;
@@ -103,13 +103,20 @@ function showErrors({ errors }: Status): void {
     row.append(
       make("td", momentText(lastAtMs), { class: "nowrap", title: `first at ${momentText(firstAtMs)}` }),
       make("td", method, { class: "text" }),
-      make("td", reason === code ? reason : `${reason} (${code})`, { class: "text" }),
+      breakable(make("td", reason, { class: "text", title: `status ${code}` })),
       make("td", countText(count), { class: "number" }),
     );
     return row;
   });
   byId("errors", HTMLElement).replaceChildren(...rows);
   byId("errors-empty", HTMLElement).hidden = rows.length > 0;
+}
+
+/** Lets a name with underscores break after one. */
+function breakable(cell: HTMLElement): HTMLElement {
+  const parts = (cell.textContent ?? "").split(/(?<=_)/);
+  cell.replaceChildren(...parts.flatMap((part, at) => (at === 0 ? [part] : [document.createElement("wbr"), part])));
+  return cell;
 }
 
 function showUpstream({ upstream, revocations, cache }: Status): void {

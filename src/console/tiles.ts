@@ -29,7 +29,7 @@ function showFreshness({ freshness }: Status): void {
   const word = wordsOf(state);
   const figure = `${MARKS[state] ?? "?"} ${word.charAt(0).toUpperCase()}${word.slice(1)}`;
   const bound = boundMs === 0 ? "" : `, bound ${durationText(boundMs)}`;
-  const note = `stale for ${durationText(stalenessMs)} now, ${durationText(worstStalenessMs)} at worst${bound}`;
+  const note = `stale ${durationText(stalenessMs)}, worst ${durationText(worstStalenessMs)}${bound}`;
   show("tile-freshness", figure, note, TONES[state]);
   const tile = byId("tile-freshness", HTMLElement);
   const share = boundMs === 0 ? 0 : Math.min(1, stalenessMs / boundMs);
@@ -50,7 +50,7 @@ function showRate(history: History): void {
   const verified = span.bySource.reduce((sum, count) => sum + count, 0) / span.seconds;
   const failed = span.failures / span.seconds;
   const note = `${rateText(verified)} verified /s, ${rateText(failed)} failed /s`;
-  show("tile-rate", `${rateText(span.calls / span.seconds)} /s`, note, failed > 0 ? "bad" : undefined, "note");
+  show("tile-rate", `${rateText(span.calls / span.seconds)} /s`, note, failed > 0 ? "warn" : undefined, "note");
 }
 
 function showLatency({ durationBoundsMs }: Status, history: History): void {

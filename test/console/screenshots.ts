@@ -103,7 +103,9 @@ class Traffic {
       const [victim] = this.#live.splice(Math.floor(Math.random() * 40), 1);
       const by = [this.#gateway, ...this.#others][Math.floor(Math.random() * 3)];
       const reason = REASONS[Math.floor(Math.random() * REASONS.length)] ?? "";
-      await by?.tokens.revokeToken({ target: { case: "tokenId", value: victim?.id ?? "" }, reason }).catch(() => undefined);
+      await by?.tokens
+        .revokeToken({ target: { case: "tokenId", value: victim?.id ?? "" }, reason })
+        .catch(() => undefined);
       await this.#gateway.tokens.verifyToken({ token: victim?.secret ?? "x" }).catch(() => undefined);
       await this.#mint().catch(() => undefined);
     }
