@@ -1,9 +1,9 @@
 import { connect } from "node:net";
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Emulator, startEmulator } from "../../src/emulator/emulator.ts";
-import { GatewayService } from "../../src/gen/m2mgateway/v1/gateway_service_pb.ts";
+import { FreshnessState, GatewayService } from "../../src/gen/m2mgateway/v1/gateway_service_pb.ts";
 import { Propagation, Source, TokenService, Verdict, Wait } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { ServerProcess } from "../faults/server-process.ts";
 import { freePort, until } from "../support/redis/redis-process.ts";
@@ -140,6 +140,29 @@ describe.each(["with Redis", "without Redis"])("serve --workers 2 %s", { timeout
     await until("it has stopped", async () => running.process.stderr.includes('"msg":"stopped"'));
     await until("nothing listens", async () => !(await listens(running.port)));
     expect(running.process.stderr).not.toContain('"level":"error"');
+  });
+
+  it("answers the console for both workers, whose figures it adds up, and revokes for them", async () => {
+    const { token, secret = "" } = (await clients[0]?.tokens.createToken({})) ?? {};
+    await Promise.all(clients.map(({ tokens }) => tokens.verifyToken({ token: secret })));
+    await Promise.all(clients.map(({ tokens }) => tokens.verifyToken({ token: secret })));
+    const transport = createConnectTransport({ baseUrl: running.admin, httpVersion: "1.1" });
+    const status = await createClient(GatewayService, transport).getStatus({});
+    expect(status).toMatchObject({
+      replica: "host",
+      freshness: { state: FreshnessState.SYNCED },
+      workers: { configured: 2, reporting: 2, restarts: 0n },
+      fleet: { replicas: [{ name: "host", self: true }] },
+    });
+    expect(status.verifications.reduce((sum, { count }) => sum + count, 0n)).toBe(BigInt(2 * CONNECTIONS));
+
+    const console = createClient(TokenService, transport);
+    const target = { case: "tokenId", value: token?.id ?? "" } as const;
+    const { propagation } = await console.revokeToken({ target, wait: Wait.FLEET });
+    expect(propagation).toBe(Propagation.FLEET);
+    const after = await Promise.all(clients.map(({ tokens }) => tokens.verifyToken({ token: secret })));
+    expect(after.map(({ verdict }) => verdict)).toEqual(clients.map(() => Verdict.REVOKED));
+    expect((await console.verifyToken({ token: secret })).verdict).toBe(Verdict.REVOKED);
   });
 
   it("leaves no port and no process behind when the primary is killed", async () => {
