@@ -11,6 +11,7 @@ import { RevocationFeed } from "./token/revocation-feed.ts";
 import { Revocations } from "./token/revocations.ts";
 import { Revoker } from "./token/revoker.ts";
 import { Sweeper } from "./token/sweeper.ts";
+import { TokenPool } from "./token/token-pool.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
 import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
@@ -31,9 +32,16 @@ export interface GivenLog {
 /**
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
  *
+ * @param admitUnknown see `VerifierOptions`
  * @throws ConfigError when the configuration of Redis cannot be used
  */
-export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: GivenLog) {
+export function createDomain(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  givenLog?: GivenLog,
+  admitUnknown?: () => void,
+) {
   const upstream = createUpstream(config, clock);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
   const { revocationLog, store, fleet } = shared;
@@ -45,7 +53,10 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     maxKnownBytes: config.cache.maxBytes,
     maxRefused: config.cache.refusalMaxEntries,
   });
-  const facts = createFacts(config, log, clock, revocationLog, cache);
+  const facts = createFacts(config, log, clock, revocationLog, () => {
+    cache.invalidate({ all: true });
+    pool.distrust();
+  });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   const verifier = new Verifier({
     upstream,
@@ -53,6 +64,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     cache,
     ...facts,
     ...finders,
+    admitUnknown,
     clock,
     digest: createDigester(upstream.verifyScope),
     minCursorTimeoutMs: config.clerk.timeoutMs,
@@ -60,11 +72,14 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
   const boundMs = config.revocations.stalenessBoundMs;
   const revoker = new Revoker({ upstream, verifier, ...facts, clock, log: revocationLog, boundMs });
 
+  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock });
+
   const start = async () => {
     await facts.feed.start();
     finders.sweeper?.start();
   };
   const close = async () => {
+    pool.close();
     finders.sweeper?.close();
     finders.revalidator.close();
     facts.recorder.close();
@@ -72,7 +87,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     await shared.close();
     await upstream.close();
   };
-  return { clock, upstream, fleet, cache, ...facts, ...finders, verifier, revoker, start, close };
+  return { clock, upstream, fleet, cache, ...facts, ...finders, verifier, revoker, pool, start, close };
 }
 
 interface Shared {
@@ -103,7 +118,8 @@ function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: Give
   };
 }
 
-function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, cache: VerdictCache) {
+/** @param onRestart the log started over: what was decided before is void */
+function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, onRestart: () => void) {
   const minHoldMs = config.cache.verdictTtlMs + config.clerk.timeoutMs + FORGET_SLACK_MS;
   const revocations = new Revocations({ clock, minHoldMs });
   const recorder = new Recorder({
@@ -124,7 +140,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
     boundMs: config.revocations.stalenessBoundMs,
     onReadError: everyTenSeconds(clock, (err) => log.warn({ err }, "the revocation log cannot be read")),
     onRestart: () => {
-      cache.invalidate({ all: true });
+      onRestart();
       recorder.recordMissing();
     },
   });

@@ -8,10 +8,12 @@ import { FleetView } from "./fleet-view.ts";
 import type { Logger } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { RecentErrors } from "./recent-errors.ts";
+import { Admission } from "./rpc/admission.ts";
 import type { CallReport } from "./rpc/call-report.ts";
 import { wireStatus } from "./rpc/get-status.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createLanes } from "./rpc/lanes.ts";
+import { LoopDelay } from "./rpc/loop-delay.ts";
 import { encodeStatus, type WorkerStatuses } from "./rpc/merge-status.ts";
 import { http1Exchange } from "./rpc/node-exchange.ts";
 import type { RequestListener } from "./rpc/request-listener.ts";
@@ -71,6 +73,7 @@ export interface Gateway {
 }
 
 const HEALTH_INTERVAL_MS = 250;
+const NOTHING_OPEN = { connections: 0, streams: 0, refusedStreams: 0 };
 
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
 export async function startGateway(options: GatewayOptions, overrides: GatewayOverrides = {}): Promise<Gateway> {
@@ -108,8 +111,12 @@ export async function openGateway(
   given?: GivenParts,
 ): Promise<GatewayBody> {
   const { config, version } = options;
-  const domain = createDomain(config, options.log, overrides.clock ?? systemClock, given);
+  const clock = overrides.clock ?? systemClock;
+  const loopDelay = new LoopDelay(clock);
+  const admission = new Admission(config.limits, loopDelay);
+  const domain = createDomain(config, options.log, clock, given, () => admission.admitUnknown());
   await domain.start();
+  const stopMeasuring = loopDelay.start();
   const lifetime = { draining: false };
   const recentErrors = new RecentErrors(() => domain.clock.wallMs());
   let rpc: RpcServer | undefined;
@@ -120,14 +127,16 @@ export async function openGateway(
     startedAtMs: domain.clock.wallMs(),
     upstreamUrl: config.clerk.url,
     watchers: { open: 0, cut: 0 },
-    open: () => rpc?.counts() ?? { connections: 0, streams: 0 },
+    open: () => rpc?.counts() ?? NOTHING_OPEN,
+    overload: () => admission.snapshot(rpc?.counts().refusedStreams ?? 0),
     calls: () => metrics.callCounts(),
     recentErrors: () => recentErrors.latest,
     isDraining: () => lifetime.draining,
   };
   const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
   const metrics = createMetrics(version, () => takeStatus(parts));
-  const rpcOptions = rpcOptionsOf(options, dependenciesOf(config, domain, parts, given), health, metrics, recentErrors);
+  const dependencies = dependenciesOf(config, domain, admission, parts, given);
+  const rpcOptions = rpcOptionsOf(options, dependencies, health, metrics, recentErrors);
   const listener = createRpcListener(rpcOptions);
   const stopHealth = followFreshness(health, () => freshnessState(parts), domain.clock);
   const close = async () => {
@@ -136,6 +145,7 @@ export async function openGateway(
     setHealth(health, "not_serving");
     listener.drain();
     await rpc?.drain(config.rpc.drainGraceMs);
+    stopMeasuring();
     await domain.close();
   };
   let closed: Promise<void> | undefined;
@@ -156,13 +166,20 @@ export async function openGateway(
   };
 }
 
-function dependenciesOf(config: Config, domain: Domain, parts: StatusParts, given?: GivenParts): RpcDependencies {
+function dependenciesOf(
+  config: Config,
+  domain: Domain,
+  admission: Admission,
+  parts: StatusParts,
+  given: GivenParts | undefined,
+): RpcDependencies {
   const { fleet, clock } = domain;
   return {
     ...domain,
     watch: config.watch,
     maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
+    admission,
     status: () => takeStatus(parts),
     fleet: fleet === undefined ? undefined : new FleetView({ fleet, clock }),
     workers: given?.workers,
@@ -193,6 +210,7 @@ function rpcOptionsOf(
     listen: config.rpc.listen,
     tls,
     transport: config.rpc.transport,
+    admission: dependencies.admission,
     onEngineError: (err) => log.error({ err }, "a connection failed"),
     routes: createRoutes(dependencies, health),
     interceptors: [createValidateInterceptor()],

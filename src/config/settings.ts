@@ -5,8 +5,10 @@ import { cacheSettings } from "./settings/cache.ts";
 import { clerkSettings } from "./settings/clerk.ts";
 import { emulatorSettings } from "./settings/emulator.ts";
 import { gatewaySettings } from "./settings/gateway.ts";
+import { limitsSettings } from "./settings/limits.ts";
 import { logSettings } from "./settings/log.ts";
 import { outOfBandSettings } from "./settings/out-of-band.ts";
+import { poolSettings } from "./settings/pool.ts";
 import { redisSettings } from "./settings/redis.ts";
 import { revocationsSettings } from "./settings/revocations.ts";
 import { rpcSettings } from "./settings/rpc.ts";
@@ -16,10 +18,12 @@ import { watchSettings } from "./settings/watch.ts";
 export const configSchema = z.strictObject({
   gateway: gatewaySettings,
   rpc: rpcSettings,
+  limits: limitsSettings,
   admin: adminSettings,
   emulator: emulatorSettings,
   clerk: clerkSettings,
   cache: cacheSettings,
+  pool: poolSettings,
   redis: redisSettings,
   outOfBand: outOfBandSettings,
   revocations: revocationsSettings,

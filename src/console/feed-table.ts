@@ -79,7 +79,7 @@ function rowOf({ tokenId, subject, reason, revokedAtMs, source, origin }: Revoca
     make("td", momentText(revokedAtMs), { class: "nowrap" }),
     make("td", tokenId, { class: "mono text" }),
     make("td", reason === "" ? "–" : reason, { class: "text" }),
-    make("td", subject === "" ? "–" : subject, { class: "mono text spare" }),
+    make("td", subject === "" ? "–" : subject, { class: "mono text spare roomy" }),
     make("td", HOW[source] ?? wordsOf(source), { class: "spare nowrap" }),
     make("td", origin, { class: "text spare" }),
   );

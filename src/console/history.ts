@@ -2,6 +2,8 @@ import type { Status } from "./status.ts";
 
 /** Shown by the charts. */
 export const WINDOW_MS = 5 * 60_000;
+/** Calls come in bursts, and so do the page's own: over this much, rates are calm enough to read. */
+const RATE_WINDOW_MS = 3_000;
 /** Quantiles of a second's calls jump about; those of this much are steady enough to read. */
 const LATENCY_WINDOW_MS = 10_000;
 /** Between samples further apart than this nothing is known. */
@@ -78,7 +80,7 @@ export class History {
     if (previous === undefined || atMs - previous.atMs > GAP_MS) {
       return { atMs, bySource: undefined, p50Ms: undefined, p99Ms: undefined };
     }
-    const { bySource, seconds } = spanBetween(previous, sample);
+    const { bySource, seconds } = spanBetween(this.#firstWithin(sample, RATE_WINDOW_MS) ?? previous, sample);
     const first = this.#firstWithin(sample, LATENCY_WINDOW_MS) ?? previous;
     const counts = grown(durationsOf(first.status), durationsOf(sample.status));
     const quantile = (share: number) => quantileOf(sample.status.durationBoundsMs, counts, share);

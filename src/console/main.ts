@@ -10,7 +10,7 @@ import { History } from "./history.ts";
 import { type Status, statusOf } from "./status.ts";
 import { showTables } from "./tables.ts";
 import { startTheme } from "./theme.ts";
-import { showTiles } from "./tiles.ts";
+import { forgetFreshness, showTiles } from "./tiles.ts";
 
 const STATUS = "m2mgateway.v1.GatewayService/GetStatus";
 const POLL_MS = 1_000;
@@ -87,6 +87,7 @@ class Console {
       return;
     }
     const since = this.#lastOkMs === undefined ? "" : ` What is shown is as of ${timeText(this.#lastOkMs)}.`;
+    forgetFreshness();
     this.#setLink("lost", `The gateway does not answer; asking again every second.${since}`);
   }
 

@@ -69,12 +69,18 @@ function replicaRow({ name, cursor, silenceMs, isSelf }: Replica, boundMs: numbe
   const row = document.createElement("tr");
   const [state, look] = stateOf(cursor, silenceMs, boundMs, head);
   row.append(
-    make("td", isSelf ? `${name} (this one)` : name, { class: "text" }),
+    nameCell(name, isSelf),
     make("td", state, { tone: look, class: "nowrap" }),
-    make("td", cursor === "" ? "–" : cursor, { class: "mono text spare" }),
+    make("td", cursor.split(".").at(-1) || "–", { class: "mono spare", title: cursor }),
     make("td", `${durationText(silenceMs)} ago`, { class: "number nowrap" }),
   );
   return row;
+}
+
+function nameCell(name: string, isSelf: boolean): HTMLElement {
+  const cell = make("td", name, { class: "text" });
+  if (isSelf) cell.append(" ", make("small", "this one"));
+  return cell;
 }
 
 function stateOf(cursor: string, silenceMs: number, boundMs: number, head: string): [string, Tone] {
@@ -102,7 +108,7 @@ function showErrors({ errors }: Status): void {
     const row = document.createElement("tr");
     row.append(
       make("td", momentText(lastAtMs), { class: "nowrap", title: `first at ${momentText(firstAtMs)}` }),
-      make("td", method, { class: "text" }),
+      make("td", method, { class: "nowrap" }),
       breakable(make("td", reason, { class: "text", title: `status ${code}` })),
       make("td", countText(count), { class: "number" }),
     );

@@ -24,6 +24,11 @@ export function showTiles(status: Status, history: History): void {
   show("tile-saved", usdText(status.spend.savedUsd), `spent ${usdText(status.spend.spentUsd)}, by list price`);
 }
 
+/** What was true of a gateway that does not answer may be so no longer. */
+export function forgetFreshness(): void {
+  show("tile-freshness", "? Unknown", "not told since the gateway went away");
+}
+
 function showFreshness({ freshness }: Status): void {
   const { state, stalenessMs, worstStalenessMs, boundMs } = freshness;
   const word = wordsOf(state);

@@ -33,7 +33,7 @@ export function createGetStatus(
 
 /** @param fleet who follows the log, where this process can tell */
 export function wireStatus(status: StatusSnapshot, fleet: FleetSnapshot | undefined): GetStatusResponse {
-  const { version, replica, startedAtMs, cache, revocations, spend } = status;
+  const { version, replica, startedAtMs, cache, revocations, spend, pool } = status;
   return create(GetStatusResponseSchema, {
     version,
     replica,
@@ -43,6 +43,7 @@ export function wireStatus(status: StatusSnapshot, fleet: FleetSnapshot | undefi
     upstream: wireUpstream(status.upstream),
     revocations: wireCounts(revocations),
     spend: wireCounts(spend),
+    pool: wireCounts(pool),
     verifications: status.verifications.map(({ verdict, source, count }) => ({
       verdict: wireVerdict(verdict),
       source: wireSource(source),

@@ -22,12 +22,12 @@ export interface WorkerStatuses {
 }
 
 /** From the best to the worst. */
-const STATES = [
+const STATES: readonly FreshnessState[] = [
   FreshnessState.SYNCED,
   FreshnessState.DEGRADED,
   FreshnessState.UNSYNCED,
   FreshnessState.NOT_SERVING,
-] as const;
+];
 
 const MAX_ERRORS = 50;
 
@@ -56,6 +56,7 @@ export function mergeStatus(own: GetStatusResponse, workers: WorkerStatuses): Ge
     upstream: mergeUpstream(all.flatMap(({ upstream }) => (upstream === undefined ? [] : [upstream]))),
     revocations: { ...sum(all.map(({ revocations }) => revocations)), live: own.revocations?.live ?? 0n },
     spend: sum(all.map(({ spend }) => spend)),
+    pool: sum(all.map(({ pool }) => pool)),
     verifications: mergeVerifications(all.flatMap(({ verifications }) => verifications)),
     calls: mergeCalls(all.flatMap(({ calls }) => calls)),
     recentErrors: mergeErrors(all.flatMap(({ recentErrors }) => recentErrors)),
@@ -65,7 +66,7 @@ export function mergeStatus(own: GetStatusResponse, workers: WorkerStatuses): Ge
 
 /** Where no worker tells, nothing is served. */
 function mergeFreshness(all: readonly Freshness[]) {
-  const worst = Math.max(...all.map(({ state }) => STATES.findIndex((one) => one === state)));
+  const worst = Math.max(...all.map(({ state }) => STATES.indexOf(state)));
   return {
     state: STATES[worst] ?? FreshnessState.NOT_SERVING,
     cursor: all.map(({ cursor }) => cursor).reduce(earlier, all[0]?.cursor ?? ""),

@@ -6,6 +6,7 @@ import { type ConnectRouter, createConnectRouter, type Interceptor } from "@conn
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import type { Admission } from "./admission.ts";
 import type { OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";
@@ -31,6 +32,8 @@ export interface TlsIdentity {
 
 /** What calls are served by, whatever port they come to. */
 export interface RpcListenerOptions {
+  /** Decides what is not taken on. */
+  readonly admission: Admission;
   readonly routes: (router: ConnectRouter) => void;
   /** Run around every call, the first outermost, inside the mapping of errors and the enforcing of deadlines. */
   readonly interceptors: readonly Interceptor[];
@@ -61,6 +64,8 @@ export interface RpcServerCounts {
   readonly connections: number;
   /** Requests under way over HTTP/2. */
   readonly streams: number;
+  /** So far, because too many were open. */
+  readonly refusedStreams: number;
 }
 
 export interface RpcServer {
@@ -91,7 +96,7 @@ export async function startRpcServer(
   const h1 = createHttp1Server(listener, options.tls);
   const h2 = createHttp2(options, listener);
   const undecided = splitByProtocol(h1, (socket) => h2.accept(socket), PREFACE_TIMEOUT_MS);
-  const sockets = trackSockets(h1);
+  const sockets = admitConnections(h1, options.admission);
   closeIdleWhenDraining(h1);
   await listen(h1, options.listen);
 
@@ -112,7 +117,7 @@ export async function startRpcServer(
   return {
     port: portOf(h1),
     url: urlOf(h1, options.listen, options.tls === undefined ? "http" : "https"),
-    counts: () => ({ connections: sockets.size, streams: h2.streamCount }),
+    counts: () => ({ connections: sockets.size, streams: h2.streamCount, refusedStreams: h2.refusedStreamCount }),
     drain(graceMs) {
       drained ??= drain(graceMs);
       return drained;
@@ -127,15 +132,17 @@ export function createRpcListener(options: RpcListenerOptions): RequestListener 
     onCall: options.onCall,
     presentError,
     bodyTimeoutMs: BODY_TIMEOUT_MS,
+    admission: options.admission,
   });
 }
 
 const NO_LANES: Lanes = { unary: [], streams: [] };
 
-function createHttp2({ transport, lanes, onEngineError }: RpcServerOptions, listener: RequestListener): Http2Transport {
+function createHttp2(options: RpcServerOptions, listener: RequestListener): Http2Transport {
+  const { transport, lanes, onEngineError, admission } = options;
   return transport === "node"
-    ? createNodeHttp2(listener)
-    : createEngineHttp2(listener, lanes ?? NO_LANES, onEngineError);
+    ? createNodeHttp2(listener, admission.limits)
+    : createEngineHttp2(listener, lanes ?? NO_LANES, onEngineError, admission.limits);
 }
 
 function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefined): http.Server | https.Server {
@@ -160,11 +167,25 @@ function handlersOf(options: RpcListenerOptions, presentError: PresentError): re
   return router.handlers;
 }
 
-function trackSockets(server: http.Server | https.Server): ReadonlySet<Socket> {
+/**
+ * Closes connections beyond the bound before anything is done for them, a TLS handshake least of all. The server's own
+ * bound is no use: a worker that has reached it hands connections back and forth with the others.
+ *
+ * @returns the open connections
+ */
+function admitConnections(server: http.Server | https.Server, admission: Admission): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
+  const serve = server.listeners("connection");
+  server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
+    if (sockets.size >= admission.limits.maxConnections) {
+      admission.refuse("connections");
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
+    for (const listener of serve) listener.call(server, socket);
   });
   return sockets;
 }

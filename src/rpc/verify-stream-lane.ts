@@ -1,6 +1,7 @@
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
+import { CallPlace } from "./call-place.ts";
 import { CallReporter, type OnCall } from "./call-report.ts";
 import { plainGrpcHeaders } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -22,11 +23,13 @@ export class VerifyStreamLane implements StreamLane {
   readonly path = `/${LABELS.service}/${LABELS.method}`;
   readonly #kit: StreamKit;
   readonly #onCall: OnCall;
-  readonly #streams = new Set<VerifyStream>();
+  readonly #streams = new Map<VerifyStream, CallPlace>();
+  readonly #admission: RpcDependencies["admission"];
   #isDraining = false;
 
   constructor(dependencies: RpcDependencies, onCall: OnCall) {
     this.#onCall = onCall;
+    this.#admission = dependencies.admission;
     this.#kit = {
       dependencies,
       check: createRequestCheck(),
@@ -34,12 +37,13 @@ export class VerifyStreamLane implements StreamLane {
       state: new AnswerState(dependencies),
       answers: new StreamAnswers(),
       maxVerdictBytes: maxVerdictBytes(dependencies.maxMessageBytes),
-      onOver: (stream) => this.#streams.delete(stream),
+      onOver: (stream) => this.#remove(stream),
     };
   }
 
   admits(head: RequestHead): boolean {
-    return !this.#isDraining && plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
+    if (this.#isDraining || this.#admission.limitFor(this.path) !== undefined) return false;
+    return plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
   }
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
@@ -48,12 +52,18 @@ export class VerifyStreamLane implements StreamLane {
       leave(Buffer.alloc(0));
       return;
     }
-    this.#streams.add(new VerifyStream(this.#kit, stream, headers, new CallReporter(this.#onCall, LABELS)));
+    const served = new VerifyStream(this.#kit, stream, headers, new CallReporter(this.#onCall, LABELS));
+    this.#streams.set(served, new CallPlace(this.#admission));
   }
 
   drain(): void {
     this.#isDraining = true;
-    for (const stream of this.#streams) stream.drain();
+    for (const stream of this.#streams.keys()) stream.drain();
+  }
+
+  #remove(stream: VerifyStream): void {
+    this.#streams.get(stream)?.free();
+    this.#streams.delete(stream);
   }
 }
 

@@ -50,6 +50,8 @@ export interface VerifierOptions {
   readonly recorder: Recorder;
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
   readonly revalidator?: Revalidator | undefined;
+  /** Asked before a token that memory does not know is looked for anywhere else. @throws GatewayError to refuse it */
+  readonly admitUnknown?: (() => void) | undefined;
   /** Told of the machines whose tokens are seen. */
   readonly sweeper?: Sweeper | undefined;
   readonly clock: Clock;
@@ -240,6 +242,7 @@ export class Verifier {
   ): Promise<Verification> {
     const { cache, clock, feed, store } = this.#options;
     const { maxAgeMs, signal } = request;
+    if (known === undefined) this.#options.admitUnknown?.();
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
       const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);

@@ -66,7 +66,7 @@ describe("the console in a browser", { timeout: TIMEOUT_MS }, () => {
     await page.waitForSelector('#tile-freshness [data-part=figure]:has-text("Synced")');
     await page.waitForSelector('#errors tr:has-text("RevokeToken"):has-text("TOKEN_NOT_FOUND")');
     await page.waitForFunction(() => document.querySelectorAll("#replicas tr").length === 2);
-    await page.waitForSelector('#replicas tr:has-text("a (this one)"):has-text("up to date")');
+    await page.waitForSelector('#replicas tr:has-text("a this one"):has-text("up to date")');
     await page.waitForFunction(() =>
       /\d %/.test(document.querySelector("#tile-hits [data-part=figure]")?.textContent ?? ""),
     );

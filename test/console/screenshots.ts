@@ -26,12 +26,14 @@ async function main(): Promise<void> {
       openPage(browser, gateway, "dark", 1440),
       openPage(browser, gateway, "dark", 390),
     ]);
-    await load.run(Number(values.seconds) * 1000);
+    const loaded = load.run();
+    await pause(Number(values.seconds) * 1000);
     const names = ["console-light", "console-dark", "console-narrow"];
     for (const [at, page] of pages.entries()) {
       await page.screenshot({ path: `${values.to}/${names[at]}.png`, fullPage: true });
     }
     load.stop();
+    await loaded;
     await gateway.kill();
     await pages[0]?.waitForSelector("body[data-link=lost]");
     await pages[0]?.screenshot({ path: `${values.to}/console-disconnected.png` });
@@ -74,11 +76,11 @@ class Traffic {
     this.#stopped = true;
   }
 
-  async run(lengthMs: number): Promise<void> {
-    const endMs = performance.now() + lengthMs;
+  /** Until it is stopped. */
+  async run(): Promise<void> {
     for (let at = 0; at < TOKENS; at++) await this.#mint();
-    const verifiers = Array.from({ length: 6 }, (_, at) => this.#verify(endMs, at));
-    await Promise.all([...verifiers, this.#revoke(endMs), this.#fail(endMs)]);
+    const verifiers = Array.from({ length: 6 }, (_, at) => this.#verify(at));
+    await Promise.all([...verifiers, this.#revoke(), this.#fail()]);
   }
 
   async #mint(): Promise<void> {
@@ -86,8 +88,8 @@ class Traffic {
     this.#live.push({ id: token?.id ?? "", secret });
   }
 
-  async #verify(endMs: number, at: number): Promise<void> {
-    while (!this.#stopped && performance.now() < endMs) {
+  async #verify(at: number): Promise<void> {
+    while (!this.#stopped) {
       const dice = Math.random();
       const secret =
         dice < 0.03 ? `mt_${Math.random().toString(36).slice(2).padEnd(32, "x")}` : this.#any(dice < 0.9 ? 40 : TOKENS);
@@ -97,8 +99,8 @@ class Traffic {
     }
   }
 
-  async #revoke(endMs: number): Promise<void> {
-    while (!this.#stopped && performance.now() < endMs) {
+  async #revoke(): Promise<void> {
+    while (!this.#stopped) {
       await pause(4_000 + Math.random() * 9_000);
       const [victim] = this.#live.splice(Math.floor(Math.random() * 40), 1);
       const by = [this.#gateway, ...this.#others][Math.floor(Math.random() * 3)];
@@ -112,8 +114,8 @@ class Traffic {
   }
 
   /** A slow and failing upstream now and then, and callers' own mistakes. */
-  async #fail(endMs: number): Promise<void> {
-    while (!this.#stopped && performance.now() < endMs) {
+  async #fail(): Promise<void> {
+    while (!this.#stopped) {
       await pause(11_000 + Math.random() * 9_000);
       this.#emulator.control.faults.add({ id: "slow", latency_ms: 120 });
       await pause(4_000);

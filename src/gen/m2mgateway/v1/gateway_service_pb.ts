@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file m2mgateway/v1/gateway_service.proto.
  */
 export const file_m2mgateway_v1_gateway_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNtMm1nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxINbTJtZ2F0ZXdheS52MSISChBHZXRTdGF0dXNSZXF1ZXN0Io4FChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoJZnJlc2huZXNzGAQgASgLMhgubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3MSKQoFY2FjaGUYBSABKAsyGi5tMm1nYXRld2F5LnYxLkNhY2hlU3RhdHVzEi8KCHVwc3RyZWFtGAYgASgLMh0ubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cxI0CgtyZXZvY2F0aW9ucxgHIAEoCzIfLm0ybWdhdGV3YXkudjEuUmV2b2NhdGlvblN0YXR1cxIjCgVzcGVuZBgIIAEoCzIULm0ybWdhdGV3YXkudjEuU3BlbmQSNwoNdmVyaWZpY2F0aW9ucxgJIAMoCzIgLm0ybWdhdGV3YXkudjEuVmVyaWZpY2F0aW9uQ291bnQSKAoFY2FsbHMYCiADKAsyGS5tMm1nYXRld2F5LnYxLkNhbGxTdGF0dXMSMgoPZHVyYXRpb25fYm91bmRzGAsgAygLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDXJlY2VudF9lcnJvcnMYDCADKAsyGi5tMm1nYXRld2F5LnYxLlJlY2VudEVycm9yEiMKBWZsZWV0GA0gASgLMhQubTJtZ2F0ZXdheS52MS5GbGVldBItCgd3b3JrZXJzGA4gASgLMhwubTJtZ2F0ZXdheS52MS5Xb3JrZXJTdW1tYXJ5EiUKBmFjY2VzcxgPIAEoCzIVLm0ybWdhdGV3YXkudjEuQWNjZXNzIicKBkFjY2VzcxIOCgZjYWxsZXIYASABKAkSDQoFcm9sZXMYAiADKAkicgoRVmVyaWZpY2F0aW9uQ291bnQSJwoHdmVyZGljdBgBIAEoDjIWLm0ybWdhdGV3YXkudjEuVmVyZGljdBIlCgZzb3VyY2UYAiABKA4yFS5tMm1nYXRld2F5LnYxLlNvdXJjZRINCgVjb3VudBgDIAEoAyKjAQoKQ2FsbFN0YXR1cxIPCgdzZXJ2aWNlGAEgASgJEg4KBm1ldGhvZBgCIAEoCRIzCgVjb2RlcxgDIAMoCzIkLm0ybWdhdGV3YXkudjEuQ2FsbFN0YXR1cy5Db2Rlc0VudHJ5EhEKCWR1cmF0aW9ucxgEIAMoAxosCgpDb2Rlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiugEKC1JlY2VudEVycm9yEg8KB3NlcnZpY2UYASABKAkSDgoGbWV0aG9kGAIgASgJEgwKBGNvZGUYAyABKAkSDgoGcmVhc29uGAQgASgJEg0KBWNvdW50GAUgASgDEi4KCmZpcnN0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3RfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYAoFRmxlZXQSKAoIcmVwbGljYXMYASADKAsyFi5tMm1nYXRld2F5LnYxLlJlcGxpY2ESLQoJcmVhZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJhCgdSZXBsaWNhEgwKBG5hbWUYASABKAkSDgoGY3Vyc29yGAIgASgJEioKB3NpbGVuY2UYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDAoEc2VsZhgEIAEoCCJICg1Xb3JrZXJTdW1tYXJ5EhIKCmNvbmZpZ3VyZWQYASABKAUSEQoJcmVwb3J0aW5nGAIgASgFEhAKCHJlc3RhcnRzGAMgASgDItUBCglGcmVzaG5lc3MSLAoFc3RhdGUYASABKA4yHS5tMm1nYXRld2F5LnYxLkZyZXNobmVzc1N0YXRlEg4KBmN1cnNvchgCIAEoCRIsCglzdGFsZW5lc3MYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPd29yc3Rfc3RhbGVuZXNzGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBWJvdW5kGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIn4KC0NhY2hlU3RhdHVzEhUKDWtub3duX2VudHJpZXMYASABKAMSFwoPcmVmdXNlZF9lbnRyaWVzGAIgASgDEgwKBGhpdHMYAyABKAMSDgoGbWlzc2VzGAQgASgDEg4KBmpvaW5lZBgFIAEoAxIRCglldmljdGlvbnMYBiABKAMi7wIKDlVwc3RyZWFtU3RhdHVzEgsKA3VybBgBIAEoCRIRCglyZWFjaGFibGUYAiABKAgSGwoTbGFzdF9mYWlsdXJlX3JlYXNvbhgDIAEoCRI9CghyZXF1ZXN0cxgEIAMoCzIrLm0ybWdhdGV3YXkudjEuVXBzdHJlYW1TdGF0dXMuUmVxdWVzdHNFbnRyeRI9CghmYWlsdXJlcxgFIAMoCzIrLm0ybWdhdGV3YXkudjEuVXBzdHJlYW1TdGF0dXMuRmFpbHVyZXNFbnRyeRIPCgdyZXRyaWVzGAYgASgDEgwKBHNoZWQYByABKAMSEQoJaW5fZmxpZ2h0GAggASgDEg4KBnF1ZXVlZBgJIAEoAxovCg1SZXF1ZXN0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEaLwoNRmFpbHVyZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBInIKEFJldm9jYXRpb25TdGF0dXMSDAoEbGl2ZRgBIAEoAxISCgp1bnJlY29yZGVkGAIgASgDEhAKCHdhdGNoZXJzGAMgASgDEhYKDnNsb3dfY29uc3VtZXJzGAQgASgDEhIKCmRpc2NvdmVyZWQYBSABKAMilAEKBVNwZW5kEhEKCWNyZWF0aW9ucxgBIAEoAxIVCg12ZXJpZmljYXRpb25zGAIgASgDEhsKE3NhdmVkX3ZlcmlmaWNhdGlvbnMYAyABKAMSGAoQc3BlbnRfdXNkX21pY3JvcxgEIAEoAxIYChBzYXZlZF91c2RfbWljcm9zGAUgASgDEhAKCHJlbmV3YWxzGAYgASgDIpoBChZJbnZhbGlkYXRlQ2FjaGVSZXF1ZXN0Ei8KCHRva2VuX2lkGAEgASgJQhu6SBhyFjIUXm10X1swLTlBLVphLXpdezMyfSRIABImCgdzdWJqZWN0GAIgASgJQhO6SBByDjIMXm1jaF9cd3syN30kSAASFgoDYWxsGAMgASgIQge6SARqAggBSABCDwoGdGFyZ2V0EgW6SAIIASIZChdJbnZhbGlkYXRlQ2FjaGVSZXNwb25zZSqqAQoORnJlc2huZXNzU3RhdGUSHwobRlJFU0hORVNTX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWRlJFU0hORVNTX1NUQVRFX1NZTkNFRBABEhwKGEZSRVNITkVTU19TVEFURV9VTlNZTkNFRBACEhwKGEZSRVNITkVTU19TVEFURV9ERUdSQURFRBADEh8KG0ZSRVNITkVTU19TVEFURV9OT1RfU0VSVklORxAEMsIBCg5HYXRld2F5U2VydmljZRJOCglHZXRTdGF0dXMSHy5tMm1nYXRld2F5LnYxLkdldFN0YXR1c1JlcXVlc3QaIC5tMm1nYXRld2F5LnYxLkdldFN0YXR1c1Jlc3BvbnNlEmAKD0ludmFsaWRhdGVDYWNoZRIlLm0ybWdhdGV3YXkudjEuSW52YWxpZGF0ZUNhY2hlUmVxdWVzdBomLm0ybWdhdGV3YXkudjEuSW52YWxpZGF0ZUNhY2hlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_m2mgateway_v1_token_service]);
+  fileDesc("CiNtMm1nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxINbTJtZ2F0ZXdheS52MSISChBHZXRTdGF0dXNSZXF1ZXN0IrcFChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoJZnJlc2huZXNzGAQgASgLMhgubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3MSKQoFY2FjaGUYBSABKAsyGi5tMm1nYXRld2F5LnYxLkNhY2hlU3RhdHVzEi8KCHVwc3RyZWFtGAYgASgLMh0ubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cxI0CgtyZXZvY2F0aW9ucxgHIAEoCzIfLm0ybWdhdGV3YXkudjEuUmV2b2NhdGlvblN0YXR1cxIjCgVzcGVuZBgIIAEoCzIULm0ybWdhdGV3YXkudjEuU3BlbmQSJwoEcG9vbBgJIAEoCzIZLm0ybWdhdGV3YXkudjEuUG9vbFN0YXR1cxI3Cg12ZXJpZmljYXRpb25zGAogAygLMiAubTJtZ2F0ZXdheS52MS5WZXJpZmljYXRpb25Db3VudBIoCgVjYWxscxgLIAMoCzIZLm0ybWdhdGV3YXkudjEuQ2FsbFN0YXR1cxIyCg9kdXJhdGlvbl9ib3VuZHMYDCADKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoNcmVjZW50X2Vycm9ycxgNIAMoCzIaLm0ybWdhdGV3YXkudjEuUmVjZW50RXJyb3ISIwoFZmxlZXQYDiABKAsyFC5tMm1nYXRld2F5LnYxLkZsZWV0Ei0KB3dvcmtlcnMYDyABKAsyHC5tMm1nYXRld2F5LnYxLldvcmtlclN1bW1hcnkSJQoGYWNjZXNzGBAgASgLMhUubTJtZ2F0ZXdheS52MS5BY2Nlc3MiJwoGQWNjZXNzEg4KBmNhbGxlchgBIAEoCRINCgVyb2xlcxgCIAMoCSJyChFWZXJpZmljYXRpb25Db3VudBInCgd2ZXJkaWN0GAEgASgOMhYubTJtZ2F0ZXdheS52MS5WZXJkaWN0EiUKBnNvdXJjZRgCIAEoDjIVLm0ybWdhdGV3YXkudjEuU291cmNlEg0KBWNvdW50GAMgASgDIqMBCgpDYWxsU3RhdHVzEg8KB3NlcnZpY2UYASABKAkSDgoGbWV0aG9kGAIgASgJEjMKBWNvZGVzGAMgAygLMiQubTJtZ2F0ZXdheS52MS5DYWxsU3RhdHVzLkNvZGVzRW50cnkSEQoJZHVyYXRpb25zGAQgAygDGiwKCkNvZGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASK6AQoLUmVjZW50RXJyb3ISDwoHc2VydmljZRgBIAEoCRIOCgZtZXRob2QYAiABKAkSDAoEY29kZRgDIAEoCRIOCgZyZWFzb24YBCABKAkSDQoFY291bnQYBSABKAMSLgoKZmlyc3RfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJgCgVGbGVldBIoCghyZXBsaWNhcxgBIAMoCzIWLm0ybWdhdGV3YXkudjEuUmVwbGljYRItCglyZWFkX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImEKB1JlcGxpY2ESDAoEbmFtZRgBIAEoCRIOCgZjdXJzb3IYAiABKAkSKgoHc2lsZW5jZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIMCgRzZWxmGAQgASgIIkgKDVdvcmtlclN1bW1hcnkSEgoKY29uZmlndXJlZBgBIAEoBRIRCglyZXBvcnRpbmcYAiABKAUSEAoIcmVzdGFydHMYAyABKAMi1QEKCUZyZXNobmVzcxIsCgVzdGF0ZRgBIAEoDjIdLm0ybWdhdGV3YXkudjEuRnJlc2huZXNzU3RhdGUSDgoGY3Vyc29yGAIgASgJEiwKCXN0YWxlbmVzcxgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIyCg93b3JzdF9zdGFsZW5lc3MYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFYm91bmQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ifgoLQ2FjaGVTdGF0dXMSFQoNa25vd25fZW50cmllcxgBIAEoAxIXCg9yZWZ1c2VkX2VudHJpZXMYAiABKAMSDAoEaGl0cxgDIAEoAxIOCgZtaXNzZXMYBCABKAMSDgoGam9pbmVkGAUgASgDEhEKCWV2aWN0aW9ucxgGIAEoAyLvAgoOVXBzdHJlYW1TdGF0dXMSCwoDdXJsGAEgASgJEhEKCXJlYWNoYWJsZRgCIAEoCBIbChNsYXN0X2ZhaWx1cmVfcmVhc29uGAMgASgJEj0KCHJlcXVlc3RzGAQgAygLMisubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cy5SZXF1ZXN0c0VudHJ5Ej0KCGZhaWx1cmVzGAUgAygLMisubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cy5GYWlsdXJlc0VudHJ5Eg8KB3JldHJpZXMYBiABKAMSDAoEc2hlZBgHIAEoAxIRCglpbl9mbGlnaHQYCCABKAMSDgoGcXVldWVkGAkgASgDGi8KDVJlcXVlc3RzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ARovCg1GYWlsdXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEicgoQUmV2b2NhdGlvblN0YXR1cxIMCgRsaXZlGAEgASgDEhIKCnVucmVjb3JkZWQYAiABKAMSEAoId2F0Y2hlcnMYAyABKAMSFgoOc2xvd19jb25zdW1lcnMYBCABKAMSEgoKZGlzY292ZXJlZBgFIAEoAyKEAQoKUG9vbFN0YXR1cxIOCgZ0b2tlbnMYASABKAMSDAoEaGl0cxgCIAEoAxIOCgZqb2luZWQYAyABKAMSEQoJY3JlYXRpb25zGAQgASgDEhAKCHJlbmV3YWxzGAUgASgDEhAKCGZhaWx1cmVzGAYgASgDEhEKCWV2aWN0aW9ucxgHIAEoAyKtAQoFU3BlbmQSEQoJY3JlYXRpb25zGAEgASgDEhUKDXZlcmlmaWNhdGlvbnMYAiABKAMSGwoTc2F2ZWRfdmVyaWZpY2F0aW9ucxgDIAEoAxIYChBzcGVudF91c2RfbWljcm9zGAQgASgDEhgKEHNhdmVkX3VzZF9taWNyb3MYBSABKAMSEAoIcmVuZXdhbHMYBiABKAMSFwoPc2F2ZWRfY3JlYXRpb25zGAcgASgDIpoBChZJbnZhbGlkYXRlQ2FjaGVSZXF1ZXN0Ei8KCHRva2VuX2lkGAEgASgJQhu6SBhyFjIUXm10X1swLTlBLVphLXpdezMyfSRIABImCgdzdWJqZWN0GAIgASgJQhO6SBByDjIMXm1jaF9cd3syN30kSAASFgoDYWxsGAMgASgIQge6SARqAggBSABCDwoGdGFyZ2V0EgW6SAIIASIZChdJbnZhbGlkYXRlQ2FjaGVSZXNwb25zZSqqAQoORnJlc2huZXNzU3RhdGUSHwobRlJFU0hORVNTX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWRlJFU0hORVNTX1NUQVRFX1NZTkNFRBABEhwKGEZSRVNITkVTU19TVEFURV9VTlNZTkNFRBACEhwKGEZSRVNITkVTU19TVEFURV9ERUdSQURFRBADEh8KG0ZSRVNITkVTU19TVEFURV9OT1RfU0VSVklORxAEMsIBCg5HYXRld2F5U2VydmljZRJOCglHZXRTdGF0dXMSHy5tMm1nYXRld2F5LnYxLkdldFN0YXR1c1JlcXVlc3QaIC5tMm1nYXRld2F5LnYxLkdldFN0YXR1c1Jlc3BvbnNlEmAKD0ludmFsaWRhdGVDYWNoZRIlLm0ybWdhdGV3YXkudjEuSW52YWxpZGF0ZUNhY2hlUmVxdWVzdBomLm0ybWdhdGV3YXkudjEuSW52YWxpZGF0ZUNhY2hlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_m2mgateway_v1_token_service]);
 
 /**
  * GetStatusRequest has no fields.
@@ -95,51 +95,58 @@ export type GetStatusResponse = Message<"m2mgateway.v1.GetStatusResponse"> & {
   spend?: Spend | undefined;
 
   /**
+   * The tokens that AcquireToken gives.
+   *
+   * @generated from field: m2mgateway.v1.PoolStatus pool = 9;
+   */
+  pool?: PoolStatus | undefined;
+
+  /**
    * Decided verifications, by verdict and source. Pairs that have not occurred are left out.
    *
-   * @generated from field: repeated m2mgateway.v1.VerificationCount verifications = 9;
+   * @generated from field: repeated m2mgateway.v1.VerificationCount verifications = 10;
    */
   verifications: VerificationCount[];
 
   /**
    * The RPCs that were called, health checks and reflection included.
    *
-   * @generated from field: repeated m2mgateway.v1.CallStatus calls = 10;
+   * @generated from field: repeated m2mgateway.v1.CallStatus calls = 11;
    */
   calls: CallStatus[];
 
   /**
    * The bounds of `CallStatus.durations`, ascending.
    *
-   * @generated from field: repeated google.protobuf.Duration duration_bounds = 11;
+   * @generated from field: repeated google.protobuf.Duration duration_bounds = 12;
    */
   durationBounds: Duration[];
 
   /**
    * What went wrong lately, the latest first: at most 50 kinds of errors. Calls that their caller canceled are none.
    *
-   * @generated from field: repeated m2mgateway.v1.RecentError recent_errors = 12;
+   * @generated from field: repeated m2mgateway.v1.RecentError recent_errors = 13;
    */
   recentErrors: RecentError[];
 
   /**
    * The replicas that follow the same log. Absent in the answer of one of several workers: the admin port's has it.
    *
-   * @generated from field: m2mgateway.v1.Fleet fleet = 13;
+   * @generated from field: m2mgateway.v1.Fleet fleet = 14;
    */
   fleet?: Fleet | undefined;
 
   /**
    * Present where the figures are the sums over several workers, as in the admin port's answer.
    *
-   * @generated from field: m2mgateway.v1.WorkerSummary workers = 14;
+   * @generated from field: m2mgateway.v1.WorkerSummary workers = 15;
    */
   workers?: WorkerSummary | undefined;
 
   /**
    * Who asks, and what they may do. Absent where the gateway does not tell callers apart: everybody may do everything.
    *
-   * @generated from field: m2mgateway.v1.Access access = 15;
+   * @generated from field: m2mgateway.v1.Access access = 16;
    */
   access?: Access | undefined;
 };
@@ -657,6 +664,69 @@ export const RevocationStatusSchema: GenMessage<RevocationStatus> = /*@__PURE__*
   messageDesc(file_m2mgateway_v1_gateway_service, 12);
 
 /**
+ * PoolStatus counts what AcquireToken holds and did.
+ *
+ * @generated from message m2mgateway.v1.PoolStatus
+ */
+export type PoolStatus = Message<"m2mgateway.v1.PoolStatus"> & {
+  /**
+   * Tokens held.
+   *
+   * @generated from field: int64 tokens = 1;
+   */
+  tokens: bigint;
+
+  /**
+   * Calls answered with a token that was held.
+   *
+   * @generated from field: int64 hits = 2;
+   */
+  hits: bigint;
+
+  /**
+   * Calls answered with the outcome of a creation that was under way.
+   *
+   * @generated from field: int64 joined = 3;
+   */
+  joined: bigint;
+
+  /**
+   * Creations that a call had to begin and to wait for.
+   *
+   * @generated from field: int64 creations = 4;
+   */
+  creations: bigint;
+
+  /**
+   * Creations ahead of need, or in place of a revoked token.
+   *
+   * @generated from field: int64 renewals = 5;
+   */
+  renewals: bigint;
+
+  /**
+   * Creations that failed.
+   *
+   * @generated from field: int64 failures = 6;
+   */
+  failures: bigint;
+
+  /**
+   * Tokens dropped because the pool was full.
+   *
+   * @generated from field: int64 evictions = 7;
+   */
+  evictions: bigint;
+};
+
+/**
+ * Describes the message m2mgateway.v1.PoolStatus.
+ * Use `create(PoolStatusSchema)` to create a new message.
+ */
+export const PoolStatusSchema: GenMessage<PoolStatus> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_gateway_service, 13);
+
+/**
  * Spend is money, by the upstream's list price, free allowances not deducted.
  *
  * @generated from message m2mgateway.v1.Spend
@@ -691,7 +761,7 @@ export type Spend = Message<"m2mgateway.v1.Spend"> & {
   spentUsdMicros: bigint;
 
   /**
-   * Cost of the saved verifications had the upstream answered them, in millionths of a US dollar.
+   * Cost of the saved verifications and creations had the upstream answered them, in millionths of a US dollar.
    *
    * @generated from field: int64 saved_usd_micros = 5;
    */
@@ -703,6 +773,13 @@ export type Spend = Message<"m2mgateway.v1.Spend"> & {
    * @generated from field: int64 renewals = 6;
    */
   renewals: bigint;
+
+  /**
+   * Calls of AcquireToken that the gateway answered without a creation of their own.
+   *
+   * @generated from field: int64 saved_creations = 7;
+   */
+  savedCreations: bigint;
 };
 
 /**
@@ -710,7 +787,7 @@ export type Spend = Message<"m2mgateway.v1.Spend"> & {
  * Use `create(SpendSchema)` to create a new message.
  */
 export const SpendSchema: GenMessage<Spend> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 13);
+  messageDesc(file_m2mgateway_v1_gateway_service, 14);
 
 /**
  * InvalidateCacheRequest says what to forget.
@@ -755,7 +832,7 @@ export type InvalidateCacheRequest = Message<"m2mgateway.v1.InvalidateCacheReque
  * Use `create(InvalidateCacheRequestSchema)` to create a new message.
  */
 export const InvalidateCacheRequestSchema: GenMessage<InvalidateCacheRequest> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 14);
+  messageDesc(file_m2mgateway_v1_gateway_service, 15);
 
 /**
  * InvalidateCacheResponse has no fields.
@@ -770,7 +847,7 @@ export type InvalidateCacheResponse = Message<"m2mgateway.v1.InvalidateCacheResp
  * Use `create(InvalidateCacheResponseSchema)` to create a new message.
  */
 export const InvalidateCacheResponseSchema: GenMessage<InvalidateCacheResponse> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 15);
+  messageDesc(file_m2mgateway_v1_gateway_service, 16);
 
 /**
  * FreshnessState is how much the gateway can be trusted to know.
