@@ -6,7 +6,7 @@ import { tokenFields } from "./token-text.ts";
 
 /** The secret alone on standard output, all else on standard error. */
 export async function printSecret(
-  { printer }: Invocation<unknown>,
+  { printer }: Invocation<object>,
   what: "created" | "acquired",
   secret: string,
   token: M2MToken | undefined,
