@@ -72,7 +72,7 @@ export function createDomain(
   const boundMs = config.revocations.stalenessBoundMs;
   const revoker = new Revoker({ upstream, verifier, ...facts, clock, log: revocationLog, boundMs });
 
-  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock });
+  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock, admitUnknown });
 
   const start = async () => {
     await facts.feed.start();

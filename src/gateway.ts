@@ -31,6 +31,7 @@ import {
 } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
 import type { Clock } from "./token/ports.ts";
+import type { InvalidationTarget } from "./token/verdict-cache.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -45,11 +46,20 @@ export interface GatewayOverrides {
   readonly clock?: Clock;
 }
 
+/** What a process of a host with workers has from the primary. */
+export interface Host extends GivenLog {
+  readonly spreadInvalidation: NonNullable<RpcDependencies["spreadInvalidation"]>;
+  /** What those who serve the RPC port tell, for the process that does not. */
+  readonly workers?: () => Promise<WorkerStatuses>;
+}
+
 /** A gateway without its admin port. */
 export interface GatewayBody {
   readonly metrics: Metrics;
   /** The console's RPCs, for the admin port. They drain with all others. */
   readonly consoleRpcs: ConsoleRpcs;
+  /** Forgets verdicts, as InvalidateCache does. */
+  invalidate(target: InvalidationTarget): void;
   readiness(): Readiness;
   freshness(): FreshnessSnapshot;
   /** What GetStatus answers of this process, for the console of another one. */
@@ -98,23 +108,17 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
   }
 }
 
-/** The parts that a gateway of several processes gives to each. */
-export interface GivenParts extends GivenLog {
-  /** What those who serve the RPC port tell. */
-  readonly workers?: () => Promise<WorkerStatuses>;
-}
-
-/** Builds a gateway that is able to decide and does not listen yet. */
+/** Builds a gateway that is able to decide and does not listen yet: one that runs alone, or a process of a host. */
 export async function openGateway(
   options: GatewayOptions,
   overrides: GatewayOverrides = {},
-  given?: GivenParts,
+  host?: Host,
 ): Promise<GatewayBody> {
   const { config, version } = options;
   const clock = overrides.clock ?? systemClock;
   const loopDelay = new LoopDelay(clock);
   const admission = new Admission(config.limits, loopDelay);
-  const domain = createDomain(config, options.log, clock, given, () => admission.admitUnknown());
+  const domain = createDomain(config, options.log, clock, host, () => admission.admitUnknown());
   await domain.start();
   const stopMeasuring = loopDelay.start();
   const lifetime = { draining: false };
@@ -135,7 +139,8 @@ export async function openGateway(
   };
   const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
   const metrics = createMetrics(version, () => takeStatus(parts));
-  const dependencies = dependenciesOf(config, domain, admission, parts, given);
+  const { spreadInvalidation, workers } = host ?? {};
+  const dependencies = dependenciesOf(config, domain, { admission, spreadInvalidation, workers }, parts);
   const rpcOptions = rpcOptionsOf(options, dependencies, health, metrics, recentErrors);
   const listener = createRpcListener(rpcOptions);
   const stopHealth = followFreshness(health, () => freshnessState(parts), domain.clock);
@@ -152,6 +157,7 @@ export async function openGateway(
   return {
     metrics,
     consoleRpcs: consoleRpcsOf(listener),
+    invalidate: (target) => domain.verifier.invalidate(target),
     readiness: () => readinessOf(takeFreshness(parts)),
     freshness: () => takeFreshness(parts),
     status: () => encodeStatus(wireStatus(takeStatus(parts), undefined)),
@@ -169,9 +175,8 @@ export async function openGateway(
 function dependenciesOf(
   config: Config,
   domain: Domain,
-  admission: Admission,
+  more: Pick<RpcDependencies, "admission" | "spreadInvalidation" | "workers">,
   parts: StatusParts,
-  given: GivenParts | undefined,
 ): RpcDependencies {
   const { fleet, clock } = domain;
   return {
@@ -179,10 +184,9 @@ function dependenciesOf(
     watch: config.watch,
     maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
-    admission,
+    ...more,
     status: () => takeStatus(parts),
     fleet: fleet === undefined ? undefined : new FleetView({ fleet, clock }),
-    workers: given?.workers,
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
   };

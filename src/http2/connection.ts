@@ -6,6 +6,7 @@ import { FrameReader } from "./frame-reader.ts";
 import { Output } from "./output.ts";
 import { ConnectionError, ErrorCode } from "./protocol-error.ts";
 import type { ServerStream } from "./server-stream.ts";
+import { readSocket } from "./socket-reading.ts";
 import { Streams } from "./streams.ts";
 import type { StreamsOwner } from "./streams-owner.ts";
 
@@ -16,8 +17,9 @@ const LINGER_MS = 1000;
 
 /** One client's connection: its socket, its life from preface to end, and the streams on it. */
 export class Connection implements StreamsOwner {
+  /** What carries it. */
+  readonly socket: Socket;
   readonly #context: EngineContext;
-  readonly #socket: Socket;
   readonly #output: Output;
   readonly #reader: FrameReader;
   readonly #streams: Streams;
@@ -37,13 +39,13 @@ export class Connection implements StreamsOwner {
   #takenBytes = 0;
   #takenAtMs = this.#openedAtMs;
 
-  constructor(socket: Socket, context: EngineContext) {
-    this.#socket = socket;
+  constructor(accepted: Socket, context: EngineContext) {
     this.#context = context;
+    this.socket = readSocket(accepted, context.readBuffer, (bytes, length) => this.#onRead(bytes, length));
+    const { socket } = this;
     this.#output = new Output(socket, context.slabs);
     this.#streams = new Streams(context, this, this.#output, this.#openedAtMs);
     this.#reader = new FrameReader(this.#streams, context.limits);
-    socket.on("data", this.#onChunk);
     socket.on("drain", this.#onDrain);
     // A client that has said its last word cannot open windows any more.
     socket.once("end", () => {
@@ -80,10 +82,10 @@ export class Connection implements StreamsOwner {
 
   flush(): void {
     this.#output.flush();
-    const { writableLength } = this.#socket;
+    const { writableLength } = this.socket;
     if (writableLength <= this.#context.limits.maxUnsentBytes || this.#isPaused || this.#isOver) return;
     this.#isPaused = true;
-    this.#socket.pause();
+    this.socket.pause();
   }
 
   onPingAck(): void {
@@ -99,7 +101,7 @@ export class Connection implements StreamsOwner {
     const { limits } = this.#context;
     const isStalled = this.#isStalled(nowMs);
     if (this.#isOver) {
-      if (isStalled || (this.#socket.writableLength === 0 && nowMs - this.#overAtMs > LINGER_MS)) this.destroy();
+      if (isStalled || (this.socket.writableLength === 0 && nowMs - this.#overAtMs > LINGER_MS)) this.destroy();
     } else if (!this.#streams.hasSettings && nowMs - this.#openedAtMs > limits.settingsTimeoutMs) {
       this.#fail(new ConnectionError(ErrorCode.SETTINGS_TIMEOUT, "no SETTINGS in time"));
     } else if (!this.#isPaused && nowMs - this.#midwaySinceMs > limits.requestTimeoutMs) {
@@ -114,17 +116,17 @@ export class Connection implements StreamsOwner {
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
-  readonly #onChunk = (chunk: Buffer): void => {
+  #onRead(bytes: Buffer, length: number): void {
     if (this.#isOver) return;
     const nowMs = performance.now();
     this.#activeAtMs = nowMs;
     this.#isReading = true;
     this.#streams.begin(nowMs);
     try {
-      this.#reader.read(chunk);
+      this.#reader.read(bytes, length);
     } catch (error) {
       this.#fail(error);
     }
@@ -132,7 +134,7 @@ export class Connection implements StreamsOwner {
     this.#streams.finish();
     this.#noteMidway(nowMs);
     this.flush();
-  };
+  }
 
   readonly #onDrain = (): void => {
     if (this.#isOver) return;
@@ -143,7 +145,7 @@ export class Connection implements StreamsOwner {
     this.#isPaused = false;
     // The client is not to blame for what was not read meanwhile.
     if (this.#reader.isMidway) this.#midwaySinceMs = nowMs;
-    this.#socket.resume();
+    this.socket.resume();
   };
 
   #noteMidway(nowMs: number): void {
@@ -167,7 +169,7 @@ export class Connection implements StreamsOwner {
 
   /** Whether the kernel has taken none of the output for too long. */
   #isStalled(nowMs: number): boolean {
-    const { writableLength } = this.#socket;
+    const { writableLength } = this.socket;
     const takenBytes = this.#output.writtenBytes - writableLength;
     if (writableLength === 0 || takenBytes !== this.#takenBytes) this.#takenAtMs = nowMs;
     this.#takenBytes = takenBytes;
@@ -205,10 +207,10 @@ export class Connection implements StreamsOwner {
     this.#isOver = true;
     this.#overAtMs = performance.now();
     this.#output.flush();
-    this.#socket.end();
+    this.socket.end();
     this.#streams.closeAll();
     // Whatever else the client sends is dropped, so that it does not meet a reset before it has read what was sent.
-    this.#socket.resume();
+    this.socket.resume();
   }
 
   #onClose(): void {

@@ -15,6 +15,7 @@ const WORTH: ReadonlyMap<string, CallWorth> = new Map([
   [pathOf(TokenService, "revokeToken"), "control"],
   [pathOf(GatewayService, "getStatus"), "control"],
   [pathOf(GatewayService, "invalidateCache"), "control"],
+  [pathOf(TokenService, "acquireToken"), "verify"],
   [pathOf(TokenService, "verifyToken"), "verify"],
   [pathOf(TokenService, "batchVerifyTokens"), "verify"],
 ]);

@@ -5,6 +5,7 @@ import type { RevocationFeed } from "../token/revocation-feed.ts";
 import type { Revocations } from "../token/revocations.ts";
 import type { Revoker } from "../token/revoker.ts";
 import type { TokenPool } from "../token/token-pool.ts";
+import type { InvalidationTarget } from "../token/verdict-cache.ts";
 import type { Verifier } from "../token/verifier.ts";
 import type { Admission } from "./admission.ts";
 import type { WorkerStatuses } from "./merge-status.ts";
@@ -31,4 +32,6 @@ export interface RpcDependencies {
   readonly freshness: () => FreshnessSnapshot;
   /** Whether the gateway is in any state but its normal one. */
   readonly isDegraded: () => boolean;
+  /** Has the processes that serve the same port forget verdicts too; `undefined` where there are none. */
+  readonly spreadInvalidation?: ((target: InvalidationTarget, signal: AbortSignal) => Promise<void>) | undefined;
 }

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { canonicalJson } from "./canonical-json.ts";
-import type { GatewayError } from "./errors.ts";
+import type { Failure } from "./pool-failure.ts";
 import type { PooledToken } from "./pooled-token.ts";
 import type { Json, TokenFormat } from "./token.ts";
 import type { TokenKind } from "./token-supply.ts";
@@ -28,15 +28,6 @@ export interface PoolSlot {
   failure: Failure | undefined;
   /** When a caller last wanted the token, monotonic. */
   wantedAtMs: number;
-}
-
-/** Why there is no newer token. */
-export interface Failure {
-  readonly error: GatewayError;
-  /** In a row. */
-  readonly count: number;
-  /** The upstream is not asked before then, monotonic. */
-  readonly retryAtMs: number;
 }
 
 export function openSlot({ identity, format, ttlSeconds, claims }: PoolTarget): PoolSlot {

@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
-import { canceled, GatewayError, type Reason } from "./errors.ts";
-import { type Failure, openSlot, type PoolSlot, type PoolTarget, slotBytes } from "./pool-slot.ts";
+import { canceled, GatewayError } from "./errors.ts";
+import { failureAfter, outlived, unsure, whileItLasts } from "./pool-failure.ts";
+import { openSlot, type PoolSlot, type PoolTarget, slotBytes } from "./pool-slot.ts";
 import { lastsFor, type PooledToken } from "./pooled-token.ts";
 import type { Clock, Upstream } from "./ports.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
@@ -21,6 +22,8 @@ export interface TokenPoolOptions {
   readonly maxAgeMs: number;
   /** A token that nobody has wanted for this long is not renewed. */
   readonly idleMs: number;
+  /** Called before a creation that a caller would wait for. @throws GatewayError when there is too much to do already */
+  readonly admitUnknown?: (() => void) | undefined;
   /** Uniform in [0, 1). For jitter only. */
   readonly random?: (() => number) | undefined;
 }
@@ -48,24 +51,14 @@ export interface PoolCounts {
 
 const TICK_MS = 1_000;
 const MAX_ROUNDS = 4;
-const BACKOFF_MS = 1_000;
-const MAX_BACKOFF_MS = 60_000;
-
-/** Failures that a repeat would meet again. */
-const LASTING: ReadonlySet<Reason> = new Set([
-  "CREDENTIAL_MISSING",
-  "UPSTREAM_CREDENTIAL_REJECTED",
-  "UPSTREAM_FORBIDDEN",
-  "UPSTREAM_REJECTED_REQUEST",
-]);
 
 /**
  * Tokens to call others with, held in memory and nowhere else, and handed out to many. There is at most one creation under
  * way for a place in the pool; no caller's leaving ends it, because what it mints is paid for.
  *
  * A held token leaves only through `#ready`, which looks into the revocation facts last and awaits nothing. While this
- * process cannot follow the log, only tokens that the upstream gave within the staleness bound leave: whoever learns that a
- * revocation has reached the fleet learns it a bound after the append, and the upstream gives no token that is revoked.
+ * process cannot follow the log, nobody who revokes waits for it: a caller who comes then is given only what the upstream was
+ * asked for after that, because the upstream gives no token that is revoked.
  */
 export class TokenPool {
   readonly counts: PoolCounts = { hits: 0, joined: 0, creations: 0, renewals: 0, failures: 0, evictions: 0 };
@@ -147,24 +140,22 @@ export class TokenPool {
 
   /**
    * The held token, if it can be handed out now.
-   * @param givenSinceMs a caller who waited while the log could be followed takes what was given since then
+   * @param askedSinceMs what was asked for since then will do, even if the log cannot be followed now
    */
-  #ready(slot: PoolSlot, needMs: number | undefined, givenSinceMs: number): PooledToken | undefined {
+  #ready(slot: PoolSlot, needMs: number | undefined, askedSinceMs: number): PooledToken | undefined {
     const { clock, feed } = this.#options;
     const { held } = slot;
     if (held === undefined || held.askedAtMs <= this.#distrustedUntilMs || !lastsFor(held, needMs, clock)) {
       return undefined;
     }
-    const nowMs = clock.monotonicMs();
-    const isKnownGood = feed.isFresh(nowMs) || nowMs - held.askedAtMs <= feed.boundMs || held.askedAtMs >= givenSinceMs;
-    return isKnownGood && !this.#supply.isRevoked(held.token) ? held : undefined;
+    const isVouchedFor = held.askedAtMs >= askedSinceMs || feed.isFresh(clock.monotonicMs());
+    return isVouchedFor && !this.#supply.isRevoked(held.token) ? held : undefined;
   }
 
   async #wait(slot: PoolSlot, needMs: number | undefined, signal: AbortSignal): Promise<CreatedToken> {
     const { clock, feed } = this.#options;
     const beganAtMs = clock.monotonicMs();
-    // As old an answer of the upstream as a verification may join.
-    const givenSinceMs = feed.isFresh(beganAtMs) ? Number.NEGATIVE_INFINITY : beganAtMs - feed.boundMs;
+    const askedSinceMs = feed.isFresh(beganAtMs) ? Number.NEGATIVE_INFINITY : beganAtMs;
     let hasBegun = false;
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const isOwn = slot.creation === undefined;
@@ -173,7 +164,7 @@ export class TokenPool {
       if (isOwn) this.counts.creations += 1;
       hasBegun ||= isOwn;
       await untilAborted(creation.settled, signal);
-      const ready = this.#ready(slot, needMs, givenSinceMs);
+      const ready = this.#ready(slot, needMs, askedSinceMs);
       if (ready !== undefined) {
         if (!hasBegun) this.counts.joined += 1;
         return ready;
@@ -181,7 +172,7 @@ export class TokenPool {
       // What was asked for with this need in mind does not meet it: nothing that lives longer can be had.
       if (isOwn && slot.failure === undefined && isTooShort(slot.held, needMs, clock)) throw outlived();
     }
-    this.#refuseToAsk(slot, needMs);
+    if (slot.failure !== undefined) throw whileItLasts(slot.failure, clock.monotonicMs());
     throw unsure("every token that the upstream gave was revoked as it came");
   }
 
@@ -192,11 +183,12 @@ export class TokenPool {
     if (this.#isClosed) throw new GatewayError("DRAINING", "the gateway is shutting down");
     const longestMs = kind.ttlSeconds === undefined ? lifetimeMs : kind.ttlSeconds * 1_000;
     if (longestMs !== undefined && needMs >= longestMs) throw outlived();
-    if (failure !== undefined && nowMs < failure.retryAtMs) throw again(failure, failure.retryAtMs - nowMs);
+    if (failure !== undefined && nowMs < failure.retryAtMs) throw whileItLasts(failure, nowMs);
     // The upstream cannot say that a JWT is revoked, and minting one for every question would cost without end.
     if (kind.format === "jwt" && !feed.isFresh(nowMs)) {
       throw unsure("the log of revocations cannot be followed, and only it can tell whether a JWT is revoked");
     }
+    this.#options.admitUnknown?.();
   }
 
   #renew(slot: PoolSlot): void {
@@ -228,7 +220,7 @@ export class TokenPool {
         },
         (error: unknown) => {
           this.counts.failures += 1;
-          slot.failure = this.#failureOf(error, slot.failure);
+          slot.failure = failureAfter(slot.failure, error, clock.monotonicMs(), this.#random);
         },
       )
       .then(() => {
@@ -238,15 +230,6 @@ export class TokenPool {
       });
     slot.creation = { settled };
     return slot.creation;
-  }
-
-  #failureOf(thrown: unknown, previous: Failure | undefined): Failure {
-    const error = thrown instanceof GatewayError ? thrown : new GatewayError("INTERNAL", "internal error", {}, thrown);
-    const count = (previous?.count ?? 0) + 1;
-    // Half of it at random, so that replicas that failed together part.
-    const backoffMs = Math.min(BACKOFF_MS * 2 ** (count - 1), MAX_BACKOFF_MS) * (1 + this.#random());
-    const retryAtMs = this.#options.clock.monotonicMs() + Math.max(backoffMs, error.facts.retryAfterMs ?? 0);
-    return { error, count, retryAtMs };
   }
 
   #file(slot: PoolSlot): void {
@@ -311,19 +294,4 @@ function untilAborted(settled: Promise<void>, signal: AbortSignal): Promise<void
       resolve();
     });
   });
-}
-
-function again({ error }: Failure, retryAfterMs: number): GatewayError {
-  const facts = LASTING.has(error.reason) ? error.facts : { ...error.facts, retryAfterMs };
-  return new GatewayError(error.reason, error.message, facts, error);
-}
-
-function outlived(): GatewayError {
-  const description = "is more than such a token lives";
-  const violations = [{ field: "min_remaining_ttl", description }];
-  return new GatewayError("ARGUMENT_INVALID", `min_remaining_ttl: ${description}`, { violations });
-}
-
-function unsure(message: string): GatewayError {
-  return new GatewayError("TOKEN_UNSURE", message);
 }

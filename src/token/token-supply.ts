@@ -1,8 +1,9 @@
 import { GatewayError } from "./errors.ts";
+import { unsure } from "./pool-failure.ts";
 import { lastsFor, type PooledToken, pooledToken } from "./pooled-token.ts";
 import type { Clock, Upstream } from "./ports.ts";
 import type { Revocations } from "./revocations.ts";
-import type { Json, Token, TokenFormat } from "./token.ts";
+import type { CreatedToken, Json, Token, TokenFormat } from "./token.ts";
 
 export interface TokenSupplyOptions {
   readonly upstream: Upstream;
@@ -88,7 +89,8 @@ export class TokenSupply {
     const askedAtMs = clock.monotonicMs();
     try {
       const created = await upstream.createToken({ format, ttlSeconds, claims, minRemainingTtlSeconds }, signal);
-      return { ...pooledToken(created, askedAtMs, this.#options), isNew: minRemainingTtlSeconds === undefined };
+      const isNew = minRemainingTtlSeconds === undefined;
+      return { ...pooledToken(asItDatesItself(created), askedAtMs, this.#options), isNew };
     } catch (error) {
       const isRefused = error instanceof GatewayError && error.reason === "UPSTREAM_REJECTED_REQUEST";
       if (isRefused && minRemainingTtlSeconds !== undefined && minRemainingTtlSeconds > 1) return undefined;
@@ -119,7 +121,8 @@ export class TokenSupply {
  * renewed is taken and what is to be renewed is not.
  */
 function leastSecondsOf({ kind, needMs, wants, lifetimeMs }: Order, maxAgeMs: number): number | undefined {
-  if (kind.format === "jwt" || !kind.shared) return undefined;
+  // Without the log there is no other way to know that a token is good, not even one that is held for one caller alone.
+  if (kind.format === "jwt" || (!kind.shared && wants === "young")) return undefined;
   const needSeconds = Math.max(1, Math.ceil((needMs ?? 0) / 1_000));
   if (wants === "live" || lifetimeMs === undefined) return needSeconds;
   const youngMs = lifetimeMs - Math.min(lifetimeMs, maxAgeMs) / 2;
@@ -127,6 +130,8 @@ function leastSecondsOf({ kind, needMs, wants, lifetimeMs }: Order, maxAgeMs: nu
   return leastSeconds * 1_000 < lifetimeMs ? leastSeconds : undefined;
 }
 
-function unsure(message: string): GatewayError {
-  return new GatewayError("TOKEN_UNSURE", message);
+/** A JWT says in whole seconds when it was minted, and all who check it go by that: so must who asks whether it is revoked. */
+function asItDatesItself({ token, secret }: CreatedToken): CreatedToken {
+  if (token.format !== "jwt") return { token, secret };
+  return { token: { ...token, createdAtMs: Math.floor(token.createdAtMs / 1_000) * 1_000 }, secret };
 }

@@ -1,15 +1,18 @@
 import cluster from "node:cluster";
 import { type AdminServer, type Readiness, startAdminServer } from "../admin/admin-server.ts";
 import type { LoadedConfig } from "../config.ts";
-import { type GatewayBody, openGateway } from "../gateway.ts";
+import { type GatewayBody, type Host, openGateway } from "../gateway.ts";
 import type { Logger } from "../logger.ts";
 import { fleetOfOne, MemoryRevocationLog } from "../memory/memory-revocation-log.ts";
 import { openRedisLog } from "../redis-tier.ts";
 import { systemClock } from "../system-clock.ts";
-import { localChannels } from "./channel.ts";
+import type { Fleet } from "../token/ports.ts";
+import { type Channel, localChannels } from "./channel.ts";
 import { WORKER_STATES } from "./control-messages.ts";
+import { InvalidationRelay } from "./invalidation-relay.ts";
 import { LogMirror } from "./log-mirror.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
+import { RelayedInvalidations } from "./relayed-invalidations.ts";
 import { RelayedRevocationLog } from "./relayed-revocation-log.ts";
 import { RevocationLogRelay } from "./revocation-log-relay.ts";
 import { consoleConfig, workerName } from "./worker-config.ts";
@@ -43,6 +46,7 @@ export class WorkerFailed extends Error {
 /** On top of the grace for calls under way: what closing the rest of a worker may take. */
 const STOP_SLACK_MS = 5_000;
 const READ_TIMEOUT_MS = 10_000;
+const NOT_UNDERSTOOD = "a message of a worker is not understood";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
@@ -54,7 +58,14 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 export async function startPrimary({ loaded, log, version }: PrimaryOptions): Promise<Primary> {
   const { config } = loaded;
   const upstreamOfLog = openLog(loaded, log);
-  const slots = createSlots(loaded, log, upstreamOfLog.relay);
+  const invalidations = new InvalidationRelay((err) => log.error({ err }, NOT_UNDERSTOOD));
+  const attach: Attach = (name, channel) => {
+    const ends = [upstreamOfLog.relay.attach(name, channel), invalidations.attach(channel)];
+    return () => {
+      for (const end of ends) end();
+    };
+  };
+  const slots = createSlots(loaded, log, attach);
   const lifetime = { draining: false };
   let admin: AdminServer | undefined;
   let body: GatewayBody | undefined;
@@ -66,7 +77,7 @@ export async function startPrimary({ loaded, log, version }: PrimaryOptions): Pr
     await admin?.close();
   };
   try {
-    body = await openConsoleBody({ loaded, log, version }, upstreamOfLog, slots);
+    body = await openConsoleBody({ loaded, log, version }, upstreamOfLog.fleet, attach, slots);
     admin = await startAdminServer({
       ...config.admin.listen,
       metrics: () => readMetrics(slots),
@@ -95,7 +106,7 @@ function openLog({ config }: LoadedConfig, log: Logger) {
     mirror: new LogMirror({ clock, minHoldMs: retentionMs }),
     clock,
     boundMs,
-    onError: (err) => log.error({ err }, "a message of a worker is not understood"),
+    onError: (err) => log.error({ err }, NOT_UNDERSTOOD),
   });
   return {
     relay,
@@ -107,30 +118,37 @@ function openLog({ config }: LoadedConfig, log: Logger) {
   };
 }
 
+type Attach = (name: string, channel: Channel) => () => void;
+
 /**
  * A gateway that no RPC port leads to: what answers the console. It follows the log as a worker does, and counts as one for
  * the fleet, because it decides from a cache of its own.
  */
 async function openConsoleBody(
   { loaded, log, version }: PrimaryOptions,
-  { relay, fleet }: ReturnType<typeof openLog>,
+  fleet: Fleet,
+  attach: Attach,
   slots: readonly WorkerSlot[],
 ): Promise<GatewayBody> {
   const [here, there] = localChannels();
-  const detach = relay.attach(workerName(loaded.config.gateway.replica, 0), there);
-  const revocationLog = new RelayedRevocationLog({
-    channel: here,
-    clock: systemClock,
-    readTimeoutMs: READ_TIMEOUT_MS,
-    onError: (err) => log.error({ err }, "a message within the process is not understood"),
-  });
-  const config = consoleConfig(loaded.config);
+  const detach = attach(workerName(loaded.config.gateway.replica, 0), there);
+  const onError = (err: unknown) => log.error({ err }, "a message within the process is not understood");
+  const invalidations = new RelayedInvalidations(here, onError);
+  const host: Host = {
+    fleet,
+    revocationLog: new RelayedRevocationLog({
+      channel: here,
+      clock: systemClock,
+      readTimeoutMs: READ_TIMEOUT_MS,
+      onError,
+    }),
+    spreadInvalidation: (target, signal) => invalidations.spread(target, signal),
+    workers: () => readStatuses(slots),
+  };
   try {
-    return await openGateway(
-      { config, log, version },
-      {},
-      { revocationLog, fleet, workers: () => readStatuses(slots) },
-    );
+    const body = await openGateway({ config: consoleConfig(loaded.config), log, version }, {}, host);
+    invalidations.follow((target) => body.invalidate(target));
+    return body;
   } catch (error) {
     detach();
     throw error;
@@ -146,7 +164,7 @@ async function readStatuses(slots: readonly WorkerSlot[]) {
   };
 }
 
-function createSlots({ config, tls, handover }: LoadedConfig, log: Logger, relay: RevocationLogRelay): WorkerSlot[] {
+function createSlots({ config, tls, handover }: LoadedConfig, log: Logger, attach: Attach): WorkerSlot[] {
   // Connections are handed out in turn: left to the system, most of them go to few processes.
   cluster.schedulingPolicy = cluster.SCHED_RR;
   const count = config.rpc.workers;
@@ -158,7 +176,7 @@ function createSlots({ config, tls, handover }: LoadedConfig, log: Logger, relay
       init: { kind: "init", config: handover(), tls: tls ?? null, name, index, count },
       log,
       clock: systemClock,
-      onStart: (channel) => relay.attach(workerName(name, index), channel),
+      onStart: (channel) => attach(workerName(name, index), channel),
     });
   });
 }

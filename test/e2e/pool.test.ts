@@ -30,8 +30,15 @@ describe("the pools of three replicas on one Redis", { timeout: 120_000 }, () =>
   async function start(boundMs: number): Promise<void> {
     const { nodes } = redis.target;
     const server = "unixSocket" in nodes ? undefined : nodes[0];
-    const env = { GATEWAY_REDIS_URL: `redis://${server?.host}:${server?.port}` };
-    fixture = await startGatewayFixture({ env: { ...env, GATEWAY_STALENESS_BOUND_MS: String(boundMs) } });
+    fixture = await startGatewayFixture({
+      env: {
+        GATEWAY_REDIS_URL: `redis://${server?.host}:${server?.port}`,
+        GATEWAY_STALENESS_BOUND_MS: String(boundMs),
+        // All callers and replicas are in this one process, and so it is late however little each does.
+        GATEWAY_SHED_DELAY_MS: "0",
+        CLERK_TIMEOUT_MS: "60000",
+      },
+    });
     replicas = [fixture, await fixture.startAnother(), await fixture.startAnother()];
   }
   afterEach(() => fixture[Symbol.asyncDispose]());

@@ -199,7 +199,7 @@ async function onCommandLine(hostile: Hostile, seen: Seen, secret: string): Prom
   }
 }
 
-describe("the gateway", { timeout: 120_000 }, () => {
+describe("the gateway", { timeout: 240_000 }, () => {
   it.each(["json", "pretty"])("lets no secret out but in the answer that creates it (log: %s)", async (format) => {
     const seen = new Seen();
     const stderr = vi.spyOn(process.stderr, "write").mockImplementation((chunk) => {

@@ -915,7 +915,8 @@ export const GatewayService: GenService<{
   },
   /**
    * InvalidateCache makes this replica forget cached verdicts, so that the next verification asks the upstream. A verdict
-   * that is being fetched while the call runs is not cached either. Revocations are never forgotten.
+   * that is being fetched while the call runs is not cached either. Revocations are never forgotten. Where several workers
+   * serve one port, it is answered when all of them have forgotten.
    *
    * @generated from rpc m2mgateway.v1.GatewayService.InvalidateCache
    */
