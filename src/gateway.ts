@@ -139,8 +139,7 @@ export async function openGateway(
   };
   const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
   const metrics = createMetrics(version, () => takeStatus(parts));
-  const { spreadInvalidation, workers } = host ?? {};
-  const dependencies = dependenciesOf(config, domain, { admission, spreadInvalidation, workers }, parts);
+  const dependencies = dependenciesOf(config, domain, admission, parts, host);
   const rpcOptions = rpcOptionsOf(options, dependencies, health, metrics, recentErrors);
   const listener = createRpcListener(rpcOptions);
   const stopHealth = followFreshness(health, () => freshnessState(parts), domain.clock);
@@ -175,8 +174,9 @@ export async function openGateway(
 function dependenciesOf(
   config: Config,
   domain: Domain,
-  more: Pick<RpcDependencies, "admission" | "spreadInvalidation" | "workers">,
+  admission: Admission,
   parts: StatusParts,
+  host: Host | undefined,
 ): RpcDependencies {
   const { fleet, clock } = domain;
   return {
@@ -184,7 +184,9 @@ function dependenciesOf(
     watch: config.watch,
     maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
-    ...more,
+    admission,
+    spreadInvalidation: host?.spreadInvalidation,
+    workers: host?.workers,
     status: () => takeStatus(parts),
     fleet: fleet === undefined ? undefined : new FleetView({ fleet, clock }),
     freshness: () => takeFreshness(parts),
