@@ -1,11 +1,11 @@
 import type { Config } from "./config/settings.ts";
 import type { Logger } from "./logger.ts";
-import { MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
+import { fleetOfOne, MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
 import type { VerdictScope } from "./redis/options.ts";
 import { openRedisTier, openRedisVerdicts, verdictScope } from "./redis-tier.ts";
 import { Budget } from "./token/budget.ts";
 import { createDigester } from "./token/digest.ts";
-import type { Clock, RevocationLog, VerdictStore } from "./token/ports.ts";
+import type { Clock, Fleet, RevocationLog, VerdictStore } from "./token/ports.ts";
 import { Recorder } from "./token/recorder.ts";
 import { Revalidator } from "./token/revalidator.ts";
 import { RevocationFeed } from "./token/revocation-feed.ts";
@@ -25,10 +25,16 @@ const APPEND_TIMEOUT_MS = 1_000;
 
 export type Domain = ReturnType<typeof createDomain>;
 
+/** The log as another process, or another part of this one, follows it. Closed with the rest of the domain. */
+export interface GivenLog {
+  readonly revocationLog: RevocationLog;
+  /** Who follows it, where this process can tell. */
+  readonly fleet?: Fleet | undefined;
+}
+
 /**
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
  *
- * @param givenLog the log, where another process follows it; closed with the rest
  * @param admitUnknown see `VerifierOptions`
  * @param tracing told of what is asked of Redis and the upstream for calls
  * @throws ConfigError when the configuration of Redis cannot be used
@@ -37,22 +43,15 @@ export function createDomain(
   config: Config,
   log: Logger,
   clock: Clock,
-  givenLog?: RevocationLog,
+  givenLog?: GivenLog,
   admitUnknown?: () => void,
   tracing?: Tracing,
 ) {
   const upstream = createUpstream(config, log, clock, tracing);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
-  const { revocationLog } = shared;
+  const { revocationLog, fleet } = shared;
   const store = shared.store && (tracing?.tracedStore(shared.store) ?? shared.store);
-  const cache = new VerdictCache({
-    clock,
-    ttlMs: config.cache.verdictTtlMs,
-    refusalTtlMs: config.cache.refusalTtlMs,
-    maxKnown: config.cache.maxEntries,
-    maxKnownBytes: config.cache.maxBytes,
-    maxRefused: config.cache.refusalMaxEntries,
-  });
+  const cache = createCache(config, clock);
   const facts = createFacts(config, log, clock, revocationLog, () => {
     cache.invalidate({ all: true });
     pool.distrust();
@@ -100,31 +99,45 @@ export function createDomain(
     await shared.close();
     await upstream.close();
   };
-  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, pool, useKeys, start, close };
+  return { clock, upstream, fleet, cache, ...facts, ...finders, verifier, revoker, pool, useKeys, start, close };
+}
+
+function createCache({ cache }: Config, clock: Clock): VerdictCache {
+  return new VerdictCache({
+    clock,
+    ttlMs: cache.verdictTtlMs,
+    refusalTtlMs: cache.refusalTtlMs,
+    maxKnown: cache.maxEntries,
+    maxKnownBytes: cache.maxBytes,
+    maxRefused: cache.refusalMaxEntries,
+  });
 }
 
 interface Shared {
   readonly revocationLog: RevocationLog;
   readonly store: VerdictStore | undefined;
   readonly useScope?: ((scope: VerdictScope) => void) | undefined;
+  readonly fleet: Fleet | undefined;
   readonly close: () => Promise<void>;
 }
 
 /** What other processes have a part in. */
-function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: RevocationLog | undefined): Shared {
+function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: GivenLog | undefined): Shared {
   if (givenLog === undefined) {
     const redis = openRedisTier(options);
     if (redis !== undefined) return { ...redis, revocationLog: redis.log };
     const memory = new MemoryRevocationLog(() => options.clock.wallMs());
-    return { revocationLog: memory, store: undefined, close: () => memory.close() };
+    const fleet = fleetOfOne(options.config.gateway.replica, memory);
+    return { revocationLog: memory, fleet, store: undefined, close: () => memory.close() };
   }
   const verdicts = openRedisVerdicts(options);
   return {
-    revocationLog: givenLog,
+    revocationLog: givenLog.revocationLog,
+    fleet: givenLog.fleet,
     store: verdicts?.store,
     useScope: verdicts?.useScope,
     async close() {
-      await givenLog.close();
+      await givenLog.revocationLog.close();
       await verdicts?.close();
     },
   };

@@ -1,64 +1,45 @@
 import { type AdminServer, type Readiness, startAdminServer } from "./admin/admin-server.ts";
-import { CallLog } from "./call-log.ts";
-import type { KeyFiles } from "./config/key-files.ts";
-import type { Config } from "./config/settings.ts";
+import type { ConsoleRpcs } from "./admin/console-rpcs.ts";
 import type { TlsFiles } from "./config/tls-files.ts";
 import { readUpstreamTls } from "./config.ts";
-import { createDomain, type Domain, everyTenSeconds } from "./domain.ts";
+import { createDomain, type Domain } from "./domain.ts";
 import { adminOptions } from "./gateway/admin-options.ts";
-import { listenOptions } from "./gateway/listen-options.ts";
+import type { GatewayOptions, Host } from "./gateway/gateway-options.ts";
 import { openReloads } from "./gateway/open-reloads.ts";
+import { openTraces } from "./gateway/open-traces.ts";
+import { consoleRpcsOf, dependenciesOf, rpcOptionsOf } from "./gateway/serve-calls.ts";
 import { followState, HEALTH_SERVICES, readinessOf, setHealth } from "./gateway/states.ts";
-import { type Logger, withFields } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
-import { observeCalls } from "./observe-calls.ts";
+import { RecentErrors } from "./recent-errors.ts";
 import type { Reloads } from "./reload/reloads.ts";
 import { Admission } from "./rpc/admission.ts";
-import { createHealth, type HealthStatuses } from "./rpc/health.ts";
-import { createLanes } from "./rpc/lanes.ts";
+import { wireStatus } from "./rpc/get-status.ts";
+import { createHealth } from "./rpc/health.ts";
 import { LoopDelay } from "./rpc/loop-delay.ts";
-import { outcomeInterceptor } from "./rpc/outcome-interceptor.ts";
-import { createRoutes } from "./rpc/routes.ts";
-import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
-import { type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
-import { createValidateInterceptor } from "./rpc/validate-interceptor.ts";
-import { type FreshnessSnapshot, freshnessState, type StatusParts, takeFreshness, takeStatus } from "./status.ts";
+import { encodeStatus } from "./rpc/merge-status.ts";
+import { createRpcListener, type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
+import { type FreshnessSnapshot, type StatusParts, takeFreshness, takeStatus } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
-import type { Clock, RevocationLog } from "./token/ports.ts";
+import type { Clock } from "./token/ports.ts";
 import type { InvalidationTarget } from "./token/verdict-cache.ts";
 import type { Tracing } from "./tracing/tracing.ts";
-
-export interface GatewayOptions {
-  readonly config: Config;
-  readonly log: Logger;
-  readonly version: string;
-  /** Serves RPCs over TLS. */
-  readonly tls?: TlsFiles | undefined;
-  /** The files that the keys of the upstream are taken from, now and whenever they change. */
-  readonly keyFiles?: KeyFiles | undefined;
-  /** Called for `POST /quit` of the admin port. */
-  readonly onQuit?: (() => void) | undefined;
-}
 
 /** Parts that tests replace. */
 export interface GatewayOverrides {
   readonly clock?: Clock;
 }
 
-/** What a worker has from its primary. */
-export interface Host {
-  /** As for `createDomain`. */
-  readonly revocationLog: RevocationLog;
-  readonly spreadInvalidation: NonNullable<RpcDependencies["spreadInvalidation"]>;
-}
-
 /** A gateway without its admin port. */
 export interface GatewayBody {
   readonly metrics: Metrics;
+  /** The console's RPCs, for the admin port. They drain with all others. */
+  readonly consoleRpcs: ConsoleRpcs;
   /** Forgets verdicts, as InvalidateCache does. */
   invalidate(target: InvalidationTarget): void;
   readiness(): Readiness;
   freshness(): FreshnessSnapshot;
+  /** What GetStatus answers of this process, for the console of another one. */
+  status(): string;
   /** The certificate in use. */
   tls(): TlsFiles | undefined;
   /** Serves RPCs from now on. Returns where. */
@@ -70,7 +51,7 @@ export interface GatewayBody {
 export interface Gateway {
   /** Where RPCs are served. */
   readonly url: string;
-  /** Where health, readiness and metrics are served. */
+  /** Where the console, health, readiness and metrics are served. */
   readonly adminUrl: string;
   /**
    * NOT_SERVING first, then streams end with their cursors, calls under way finish within the grace, and everything else
@@ -78,9 +59,6 @@ export interface Gateway {
    */
   close(): Promise<void>;
 }
-
-const NO_SPANS = { exported: 0, failed: 0, dropped: 0 };
-const NOTHING_OPEN = { connections: 0, streams: 0, refusedStreams: 0 };
 
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
 export async function startGateway(options: GatewayOptions, overrides: GatewayOverrides = {}): Promise<Gateway> {
@@ -92,6 +70,7 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
       metrics: () => body.metrics.render(),
       contentType: body.metrics.contentType,
       ready: () => body.readiness(),
+      consoleRpcs: body.consoleRpcs,
       log: options.log,
     });
     const { url: adminUrl, close: closeAdmin } = admin;
@@ -104,70 +83,76 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
   }
 }
 
-/** Builds a gateway that is able to decide and does not listen yet: one that runs alone, or a worker of a host. */
+/** Builds a gateway that is able to decide and does not listen yet: one that runs alone, or a process of a host. */
 export async function openGateway(
-  options: GatewayOptions & { readonly onTls?: (tls: TlsFiles) => void },
+  given: GatewayOptions & { readonly onTls?: (tls: TlsFiles) => void },
   overrides: GatewayOverrides = {},
   host?: Host,
 ): Promise<GatewayBody> {
-  const { config, version } = options;
+  const { config } = given;
   const upstreamTls = readUpstreamTls(config);
   const clock = overrides.clock ?? systemClock;
-  const tracing = await openTraces(options, clock);
-  const log = tracing === undefined ? options.log : withFields(options.log, () => tracing.ids());
+  const { tracing, log } = await openTraces(given, clock);
+  const options = { ...given, log };
   const loopDelay = new LoopDelay(clock);
   const admission = new Admission(config.limits, loopDelay);
-  const domain = createDomain(config, log, clock, host?.revocationLog, () => admission.admitUnknown(), tracing);
-  const lifetime = { draining: false };
-  let rpc: RpcServer | undefined;
+  const domain = createDomain(config, log, clock, host, () => admission.admitUnknown(), tracing);
+  const port: Port = { rpc: undefined, draining: false };
   const reloads = openReloads({ ...options, upstreamTls }, domain, (tls) => {
-    rpc?.useTls(tls);
+    port.rpc?.useTls(tls);
     options.onTls?.(tls);
   });
   const stop = await startParts(reloads, domain, loopDelay);
-  const parts: StatusParts = {
-    ...domain,
-    version,
-    replica: config.gateway.replica,
-    startedAtMs: domain.clock.wallMs(),
-    upstreamUrl: config.clerk.url,
-    watchers: { open: 0, cut: 0 },
-    spans: () => tracing?.counts ?? NO_SPANS,
-    open: () => rpc?.counts() ?? NOTHING_OPEN,
-    overload: () => admission.snapshot(rpc?.counts().refusedStreams ?? 0),
-    isDraining: () => lifetime.draining,
-    files: () => reloads.snapshot(),
-  };
+  const recentErrors = new RecentErrors(() => clock.wallMs());
+  const parts = statusParts(options, domain, port, { admission, reloads, recentErrors, tracing }, () => metrics);
   const health = createHealth(HEALTH_SERVICES);
-  const metrics = createMetrics(version, () => takeStatus(parts));
+  const metrics = createMetrics(options.version, () => takeStatus(parts));
+  const rpcOptions = rpcOptionsOf(
+    { ...options, tls: reloads.tls },
+    dependenciesOf(config, domain, admission, parts, host),
+    {
+      health,
+      metrics,
+      recentErrors,
+      tracing,
+    },
+  );
+  const listener = createRpcListener(rpcOptions);
   const stopHealth = followState(health, parts);
   const close = async () => {
-    lifetime.draining = true;
+    port.draining = true;
     stopHealth();
     setHealth(health, parts);
-    if (rpc !== undefined) await pause(domain.clock, config.rpc.drainDelayMs);
-    await rpc?.drain(config.rpc.drainGraceMs);
+    if (port.rpc !== undefined) await pause(clock, config.rpc.drainDelayMs);
+    listener.drain();
+    await port.rpc?.drain(config.rpc.drainGraceMs);
     await stop();
     await tracing?.close();
   };
   let closed: Promise<void> | undefined;
   return {
     metrics,
+    consoleRpcs: consoleRpcsOf(listener),
     invalidate: (target) => domain.verifier.invalidate(target),
     readiness: () => readinessOf(parts),
     freshness: () => takeFreshness(parts),
+    status: () => encodeStatus(wireStatus(takeStatus(parts), undefined)),
     tls: () => reloads.tls,
     async listen() {
-      const { spreadInvalidation } = host ?? {};
-      const more = { admission, spreadInvalidation };
-      rpc = await serveRpcs({ ...options, log, tls: reloads.tls }, domain, parts, health, metrics, more, tracing);
-      return rpc.url;
+      port.rpc = await startRpcServer({ ...rpcOptions, tls: reloads.tls }, listener);
+      return port.rpc.url;
     },
     close() {
       closed ??= close();
       return closed;
     },
   };
+}
+
+/** The RPC port, once it is open, and whether it is about to close. */
+interface Port {
+  rpc: RpcServer | undefined;
+  draining: boolean;
 }
 
 /** Returns how to stop them, in the reverse order. */
@@ -184,57 +169,38 @@ async function startParts(reloads: Reloads, domain: Domain, loopDelay: LoopDelay
   };
 }
 
-function serveRpcs(
-  { config, log, tls }: GatewayOptions,
-  domain: Domain,
-  parts: StatusParts,
-  health: HealthStatuses,
-  metrics: Metrics,
-  more: Pick<RpcDependencies, "admission" | "spreadInvalidation">,
-  tracing: Tracing | undefined,
-): Promise<RpcServer> {
-  const dependencies: RpcDependencies = {
-    ...domain,
-    watch: config.watch,
-    maxMessageBytes: config.rpc.maxMessageBytes,
-    watchers: parts.watchers,
-    ...more,
-    status: () => takeStatus(parts),
-    freshness: () => takeFreshness(parts),
-    isDegraded: () => freshnessState(parts) !== "synced",
-  };
-  const callLog = new CallLog(log, domain.clock, config.log.access);
-  const observers = observeCalls({ metrics, log: callLog, logsAll: log.isLevelEnabled("debug"), tracing });
-  return startRpcServer({
-    listen: listenOptions(config.rpc),
-    tls,
-    transport: config.rpc.transport,
-    admission: more.admission,
-    onEngineError: (err) => log.error({ err }, "a connection failed"),
-    routes: createRoutes(dependencies, health),
-    interceptors: [...(observers.watch === undefined ? [] : [outcomeInterceptor]), createValidateInterceptor()],
-    maxMessageBytes: config.rpc.maxMessageBytes,
-    onCall: metrics.recordRpc,
-    observe: observers.observe,
-    lanes: createLanes(dependencies, observers),
-  });
+const NO_SPANS = { exported: 0, failed: 0, dropped: 0 };
+const NOTHING_OPEN = { connections: 0, streams: 0, refusedStreams: 0 };
+
+interface Told {
+  readonly admission: Admission;
+  readonly reloads: Reloads;
+  readonly recentErrors: RecentErrors;
+  readonly tracing: Tracing | undefined;
 }
 
-/** Traces where they are on; else not even the packages that make them are loaded. */
-async function openTraces({ config, log, version }: GatewayOptions, clock: Clock): Promise<Tracing | undefined> {
-  const { tracing: settings, clerk, gateway } = config;
-  const { endpoint, disabled } = settings;
-  if (endpoint === undefined || disabled) return undefined;
-  const { openTracing } = await import("./tracing/open-tracing.ts");
-  return openTracing({
-    settings,
-    endpoint,
+function statusParts(
+  { config, version }: GatewayOptions,
+  domain: Domain,
+  port: Port,
+  { admission, reloads, recentErrors, tracing }: Told,
+  metrics: () => Metrics,
+): StatusParts {
+  return {
+    ...domain,
     version,
-    instance: gateway.replica,
-    upstreamUrl: clerk.url,
-    clock,
-    onError: everyTenSeconds(clock, (err) => log.warn({ err }, "traces cannot be sent")),
-  });
+    replica: config.gateway.replica,
+    startedAtMs: domain.clock.wallMs(),
+    upstreamUrl: config.clerk.url,
+    watchers: { open: 0, cut: 0 },
+    spans: () => tracing?.counts ?? NO_SPANS,
+    open: () => port.rpc?.counts() ?? NOTHING_OPEN,
+    overload: () => admission.snapshot(port.rpc?.counts().refusedStreams ?? 0),
+    calls: () => metrics().callCounts(),
+    recentErrors: () => recentErrors.latest,
+    isDraining: () => port.draining,
+    files: () => reloads.snapshot(),
+  };
 }
 
 function pause(clock: Clock, ms: number): Promise<void> {

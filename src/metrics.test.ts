@@ -49,6 +49,8 @@ const STATUS: StatusSnapshot = {
     renewals: 4,
   },
   pool: { tokens: 71, hits: 72, joined: 73, creations: 74, renewals: 75, failures: 76, evictions: 77 },
+  calls: { durationBoundsS: [], methods: [] },
+  recentErrors: [],
   verifications: [
     { verdict: "valid", source: "memory", count: 61 },
     { verdict: "revoked", source: "fact", count: 62 },

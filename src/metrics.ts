@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { PULLED, PULLED_HISTOGRAMS, type Read, type Sample, type TimedSeries } from "./metrics/pulled.ts";
 import { type HistogramSeries, ReadHistogram } from "./metrics/read-histogram.ts";
 import { RpcCalls, type RpcRecord } from "./metrics/rpc-calls.ts";
-import type { StatusSnapshot } from "./status.ts";
+import type { CallsSnapshot, StatusSnapshot } from "./status.ts";
 
 export interface Metrics {
   /** The media type of what `render` gives. */
@@ -11,6 +11,8 @@ export interface Metrics {
   render(): Promise<string>;
   /** @param count how many calls ended alike, 1 when not given */
   recordRpc(rpc: RpcRecord, count?: number): void;
+  /** What `recordRpc` was told so far. */
+  callCounts(): CallsSnapshot;
 }
 
 const PREFIX = "m2m_gateway_";
@@ -28,6 +30,7 @@ export function createMetrics(version: string, snapshot: () => StatusSnapshot): 
   return {
     contentType: registry.contentType,
     recordRpc: (rpc, count = 1) => calls.record(rpc, count),
+    callCounts: () => calls.counts,
     render: async () => {
       status = snapshot();
       return await registry.metrics();

@@ -1,6 +1,7 @@
 import { RequestIds } from "./call-log/request-ids.ts";
 import type { CallLog } from "./call-log.ts";
 import type { Metrics } from "./metrics.ts";
+import type { RecentErrors } from "./recent-errors.ts";
 import type { CallReport } from "./rpc/call-report.ts";
 import { type LanesObservers, VERIFY_LANE_LABELS } from "./rpc/lanes.ts";
 import { Share } from "./rpc/share.ts";
@@ -9,6 +10,7 @@ import type { Tracing } from "./tracing/tracing.ts";
 
 export interface CallObservers {
   readonly metrics: Pick<Metrics, "recordRpc">;
+  readonly recentErrors: Pick<RecentErrors, "note">;
   readonly log: CallLog;
   /** Whether every call is worth a line, as when debugging. */
   readonly logsAll: boolean;
@@ -16,13 +18,14 @@ export interface CallObservers {
 }
 
 /** Has calls counted, logged and traced, each by those who do. */
-export function observeCalls({ metrics, log, logsAll, tracing }: CallObservers): LanesObservers {
+export function observeCalls({ metrics, recentErrors, log, logsAll, tracing }: CallObservers): LanesObservers {
   const requestIds = new RequestIds();
   return {
     observe(labels, header) {
       const span = tracing?.beginCall(labels, header);
       const onEnd = (report: CallReport) => {
         metrics.recordRpc(report);
+        recentErrors.note(report, 1);
         log.ended(report, { requestId: requestIds.of(header("x-request-id")), ...span?.ids });
         span?.end(report);
       };
@@ -30,6 +33,7 @@ export function observeCalls({ metrics, log, logsAll, tracing }: CallObservers):
     },
     onCalls(report, count) {
       metrics.recordRpc(report, count);
+      recentErrors.note(report, count);
       if (logsAll) for (let n = 0; n < count; n += 1) log.debug(report, { requestId: requestIds.of(undefined) });
     },
     watch: watchOf(log, requestIds, tracing),

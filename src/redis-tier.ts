@@ -36,7 +36,9 @@ export function openRedisVerdicts(
 }
 
 /** The log in it alone, for a process that verifies nothing. @throws ConfigError */
-export function openRedisLog(options: Omit<RedisTierOptions, "scope">): Pick<RedisParts, "log" | "close"> | undefined {
+export function openRedisLog(
+  options: Omit<RedisTierOptions, "scope">,
+): Pick<RedisParts, "log" | "fleet" | "close"> | undefined {
   const redis = redisOptions({ ...options, scope: "" });
   return redis === undefined ? undefined : connectRevocationLog(redis);
 }

@@ -32,6 +32,37 @@ export interface StatusSnapshot {
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
   readonly files: FilesSnapshot;
+  readonly calls: CallsSnapshot;
+  /** The latest first. */
+  readonly recentErrors: readonly RecentError[];
+}
+
+export interface CallsSnapshot {
+  /** Ascending. */
+  readonly durationBoundsS: readonly number[];
+  readonly methods: readonly MethodCallCounts[];
+}
+
+/** The calls of one method that have ended. */
+export interface MethodCallCounts {
+  readonly service: string;
+  readonly method: string;
+  /** By name of the status code. */
+  readonly codes: ReadonlyMap<string, number>;
+  /** By bound, as in `durationBoundsS`; last, those that took longer than every bound. */
+  readonly durations: ArrayLike<number>;
+}
+
+/** All errors of one method, code and reason. */
+export interface RecentError {
+  readonly service: string;
+  readonly method: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly count: number;
+  /** Milliseconds since the epoch. */
+  readonly firstAtMs: number;
+  readonly lastAtMs: number;
 }
 
 export interface SpansSnapshot {
@@ -194,6 +225,8 @@ export interface StatusParts {
   readonly open: () => StatusSnapshot["open"];
   readonly spans: () => SpansSnapshot;
   readonly overload: () => OverloadSnapshot;
+  readonly calls: () => CallsSnapshot;
+  readonly recentErrors: () => readonly RecentError[];
   readonly isDraining: () => boolean;
   readonly files: () => FilesSnapshot;
 }
@@ -256,6 +289,8 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
     pool: { ...pool.counts, tokens: pool.size },
     verifications: verifier.counts.rows(),
     files: parts.files(),
+    calls: parts.calls(),
+    recentErrors: parts.recentErrors(),
   };
 }
 

@@ -1,69 +1,20 @@
-import { Agent, type IncomingHttpHeaders, type RequestOptions, request } from "node:http";
 import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
+import { ask, closeAdmins, NO_RPCS, startAdmin } from "../../test/support/admin-port.ts";
 import { type AdminServer, type Readiness, startAdminServer } from "./admin-server.ts";
 
-interface Answer {
-  readonly status: number | undefined;
-  readonly headers: IncomingHttpHeaders;
-  readonly text: string;
-}
-
-const agent = new Agent({ keepAlive: true });
-const servers: AdminServer[] = [];
-
-afterEach(async () => {
-  await Promise.all(servers.splice(0).map((server) => server.close()));
-});
-
-interface Parts {
-  readonly metrics?: () => Promise<string>;
-  readonly ready?: () => Readiness;
-  readonly onQuit?: () => void;
-}
-
-async function start(parts: Parts = {}) {
-  const warnings: unknown[] = [];
-  const server = await startAdminServer({
-    host: "127.0.0.1",
-    port: 0,
-    metrics: async () => "up 1\n",
-    contentType: "text/plain; version=0.0.4; charset=utf-8",
-    ready: () => ({ ready: true, detail: {} }),
-    log: { warn: (fields: unknown) => warnings.push(fields) },
-    ...parts,
-  });
-  servers.push(server);
-  return { server, warnings };
-}
-
-function ask({ url }: AdminServer, path: string, options: RequestOptions = {}, body?: string): Promise<Answer> {
-  const { hostname, port } = new URL(url);
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ hostname, port, path, agent, ...options }, (response) => {
-      let text = "";
-      response.setEncoding("utf8");
-      response.on("data", (part: string) => {
-        text += part;
-      });
-      response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, text }));
-      response.on("error", reject);
-    });
-    outgoing.on("error", reject);
-    outgoing.end(body);
-  });
-}
+afterEach(closeAdmins);
 
 describe("the admin port", () => {
   test("says at /livez that the process lives, ready or not", async () => {
-    const { server } = await start({ ready: () => ({ ready: false, detail: {} }) });
+    const { server } = await startAdmin({ ready: () => ({ ready: false, detail: {} }) });
     expect(await ask(server, "/livez")).toMatchObject({ status: 200, text: "ok\n" });
     expect((await ask(server, "/livez?verbose=1")).status).toBe(200);
   });
 
   test("says at /readyz whether the gateway can decide, and why not", async () => {
     let readiness: Readiness = { ready: true, detail: { freshness: "synced" } };
-    const { server } = await start({ ready: () => readiness });
+    const { server } = await startAdmin({ ready: () => readiness });
     const yes = await ask(server, "/readyz");
     expect(yes.status).toBe(200);
     expect(yes.headers["content-type"]).toBe("application/json");
@@ -75,21 +26,21 @@ describe("the admin port", () => {
   });
 
   test("gives the metrics in their media type", async () => {
-    const { server } = await start();
+    const { server } = await startAdmin();
     const answer = await ask(server, "/metrics");
     expect(answer).toMatchObject({ status: 200, text: "up 1\n" });
     expect(answer.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
   });
 
   test("lists its pages at /", async () => {
-    const { text } = await ask((await start()).server, "/");
-    for (const page of ["/livez", "/readyz", "/metrics"]) expect(text).toContain(page);
+    const { text } = await ask((await startAdmin()).server, "/");
+    for (const page of ["/console", "/livez", "/readyz", "/metrics"]) expect(text).toContain(page);
   });
 
   test.each(["/livez", "/readyz", "/metrics", "/", "/nothing"])(
     "may be cached and sniffed nowhere: %s",
     async (path) => {
-      const { headers } = await ask((await start()).server, path);
+      const { headers } = await ask((await startAdmin()).server, path);
       expect(headers).toMatchObject({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
     },
   );
@@ -97,7 +48,7 @@ describe("the admin port", () => {
   test.each(["/livez", "/readyz", "/metrics", "/", "/nothing"])(
     "answers HEAD as GET without the body: %s",
     async (path) => {
-      const { server } = await start();
+      const { server } = await startAdmin();
       const get = await ask(server, path);
       const head = await ask(server, path, { method: "HEAD" });
       expect(head.text).toBe("");
@@ -116,14 +67,14 @@ describe("the admin port", () => {
     "/__proto__",
     "http://other.test/livez",
   ])("has nothing at %s", async (path) => {
-    expect(await ask((await start()).server, path)).toMatchObject({
+    expect(await ask((await startAdmin()).server, path)).toMatchObject({
       status: 404,
-      text: "nothing here: there are /livez, /readyz and /metrics\n",
+      text: "nothing here: there are /console, /livez, /readyz and /metrics\n",
     });
   });
 
   test.each(["POST", "PUT", "DELETE", "OPTIONS"])("does not take %s, whatever is sent along", async (method) => {
-    const { server } = await start();
+    const { server } = await startAdmin();
     const headers = { "content-length": 200_000 };
     const answer = await ask(server, "/metrics", { method, headers }, "x".repeat(200_000));
     expect(answer).toMatchObject({ status: 405, text: "/metrics takes GET and HEAD only\n" });
@@ -142,7 +93,7 @@ describe("the admin port", () => {
       },
     ],
   ])("answers 500 without the reason, which is logged, when %s cannot be told", async (path, parts) => {
-    const { server, warnings } = await start(parts);
+    const { server, warnings } = await startAdmin(parts);
     const answer = await ask(server, path);
     expect(answer.status).toBe(500);
     expect(answer.text).not.toContain("hunter2");
@@ -151,7 +102,7 @@ describe("the admin port", () => {
   });
 
   test("refuses what is not HTTP", async () => {
-    const { server } = await start();
+    const { server } = await startAdmin();
     expect(await raw(server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).toMatch(/^HTTP\/1\.1 (?:400|505)/);
     expect(await raw(server, `GET / HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(20_000)}\r\n\r\n`)).toMatch(
       /^HTTP\/1\.1 431/,
@@ -159,7 +110,7 @@ describe("the admin port", () => {
   });
 
   test("rejects when the address is taken", async () => {
-    const { server } = await start();
+    const { server } = await startAdmin();
     const port = Number(new URL(server.url).port);
     const again = startAdminServer({
       host: "127.0.0.1",
@@ -167,6 +118,7 @@ describe("the admin port", () => {
       metrics: async () => "",
       contentType: "text/plain",
       ready: () => ({ ready: true, detail: {} }),
+      consoleRpcs: NO_RPCS,
       log: { warn: () => undefined },
     });
     await expect(again).rejects.toMatchObject({ code: "EADDRINUSE" });
@@ -179,16 +131,17 @@ describe("the admin port", () => {
       metrics: async () => "",
       contentType: "text/plain",
       ready: () => ({ ready: true, detail: {} }),
+      consoleRpcs: NO_RPCS,
       log: { warn: () => undefined },
     });
-    servers.push(server);
+    await server.close();
     expect(server.url).toMatch(/^http:\/\/\[::1\]:\d+$/);
   });
 });
 
 describe("closing the admin port", () => {
   test("ends kept connections, those that never asked too, and can be repeated", async () => {
-    const { server } = await start();
+    const { server } = await startAdmin();
     await ask(server, "/livez");
     const mute = connect(Number(new URL(server.url).port), "127.0.0.1");
     await new Promise((resolve) => mute.once("connect", resolve));
@@ -205,7 +158,7 @@ describe("closing the admin port", () => {
     const wasAsked = new Promise<void>((resolve) => {
       asked = resolve;
     });
-    const { server } = await start({
+    const { server } = await startAdmin({
       metrics: () => {
         asked();
         return new Promise((resolve) => {
@@ -226,7 +179,7 @@ describe("closing the admin port", () => {
     const wasAsked = new Promise<void>((resolve) => {
       asked = resolve;
     });
-    const { server } = await start({
+    const { server } = await startAdmin({
       metrics: () => {
         asked();
         return new Promise(() => undefined);
@@ -256,7 +209,7 @@ function raw({ url }: AdminServer, bytes: string): Promise<string> {
 describe("POST /quit", () => {
   async function quit(headers: Record<string, string>, method = "POST") {
     let quits = 0;
-    const { server } = await start({
+    const { server } = await startAdmin({
       onQuit: () => {
         quits += 1;
       },
@@ -289,7 +242,7 @@ describe("POST /quit", () => {
   });
 
   test("is not there where it is not allowed", async () => {
-    const { server } = await start();
+    const { server } = await startAdmin();
     expect((await ask(server, "/quit", { method: "POST" })).status).toBe(404);
   });
 });

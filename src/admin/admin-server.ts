@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import { isIP, isIPv6 } from "node:net";
 import type { Logger } from "../logger.ts";
+import { CONSOLE_HEADERS, CONSOLE_PAGE, type ConsoleFile, readConsoleFiles } from "./console-files.ts";
+import { type ConsoleRpcs, refusalOf } from "./console-rpcs.ts";
 
 export interface Readiness {
   /** Whether the gateway can decide, and wants calls. */
@@ -22,6 +24,7 @@ interface AdminServerOptions {
   readonly tls?: AdminTls | undefined;
   /** Called for `POST /quit`; without it there is no such path. */
   readonly onQuit?: (() => void) | undefined;
+  readonly consoleRpcs: ConsoleRpcs;
   readonly log: Pick<Logger, "warn">;
 }
 
@@ -46,11 +49,13 @@ const IDLE_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 256;
 const MAX_HEADER_BYTES = 8192;
 
-const PATHS = ["/", "/livez", "/readyz", "/metrics"];
+const PATHS = ["/", "/console", "/livez", "/readyz", "/metrics"];
 const QUIT = "/quit";
+const CONSOLE_FOLDER = "/console/";
 
 const INDEX = `m2m-gateway, admin port
 
+/console  the console, for browsers
 /livez    200 while the process lives
 /readyz   200 when the gateway can decide, 503 when it cannot
 /metrics  metrics in the Prometheus text format
@@ -58,12 +63,19 @@ const INDEX = `m2m-gateway, admin port
 `;
 
 /**
- * Serves /livez, /readyz and /metrics over HTTP/1.1.
+ * Serves the console, /livez, /readyz and /metrics over HTTP/1.1.
  *
  * @throws Error the system's, when the address cannot be listened at
  */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
-  const server = create(options.tls, (request, response) => void answer(options, server, request, response));
+  const pages = new AdminPages(options, readConsoleFiles());
+  const server = create(options.tls, (request, response) => {
+    const { method = "", url = "" } = request;
+    const [path = ""] = url.split("?");
+    if (options.consoleRpcs.has(path)) serveRpc(options.consoleRpcs, server, request, response);
+    else if (path === QUIT && options.onQuit !== undefined) answerQuit(options.onQuit, server, request, response);
+    else void pages.pageFor(method, path, request.headers.accept).then((page) => send(page, server, method, response));
+  });
   // Ends connections that neither send nor read.
   server.timeout = IDLE_TIMEOUT_MS;
   server.maxConnections = MAX_CONNECTIONS;
@@ -99,6 +111,31 @@ function tlsOptions({ cert, key }: AdminTls) {
   return { cert, key, minVersion: "TLSv1.2" as const };
 }
 
+/** A stream is silent for as long as its heartbeats allow; who has vanished is found out by the system. */
+function serveRpc(rpcs: ConsoleRpcs, server: Server, request: IncomingMessage, response: ServerResponse): void {
+  const { method = "", headers, socket } = request;
+  const fetchSite = headers["sec-fetch-site"];
+  const refusal = refusalOf({
+    method,
+    remoteAddress: socket.remoteAddress,
+    host: headers.host,
+    origin: headers.origin,
+    fetchSite: typeof fetchSite === "string" ? fetchSite : undefined,
+  });
+  if (refusal !== undefined) {
+    const text = `${JSON.stringify({ code: "permission_denied", message: refusal })}\n`;
+    send({ status: 403, type: "application/json", body: text }, server, method, response);
+    return;
+  }
+  socket.setKeepAlive(true, IDLE_TIMEOUT_MS);
+  socket.setTimeout(0);
+  response.once("close", () => socket.setTimeout(IDLE_TIMEOUT_MS));
+  response.setHeader("cache-control", "no-store");
+  response.setHeader("x-content-type-options", "nosniff");
+  if (!server.listening) response.setHeader("connection", "close");
+  rpcs.serve(request, response);
+}
+
 function listen(server: Server, { host, port }: AdminServerOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -122,38 +159,27 @@ async function closeServer(server: Server): Promise<void> {
 interface Page {
   readonly status: number;
   readonly type: string;
-  readonly text: string;
+  readonly body: string | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-async function answer(
-  options: AdminServerOptions,
-  server: Server,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const { method = "", url = "" } = request;
-  const [path = ""] = url.split("?");
-  const { onQuit } = options;
-  const page = path === QUIT && onQuit !== undefined ? quitPage(request) : await pageFor(method, path, options);
-  const { status, type, text, headers } = page;
+function answerQuit(onQuit: () => void, server: Server, request: IncomingMessage, response: ServerResponse): void {
+  const page = quitPage(request);
+  send(page, server, request.method ?? "", response);
+  if (page.status === 200) onQuit();
+}
+
+function send({ status, type, body, headers }: Page, server: Server, method: string, response: ServerResponse): void {
   response.writeHead(status, {
     "content-type": type,
-    "content-length": Buffer.byteLength(text),
+    "content-length": Buffer.byteLength(body),
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     ...headers,
     // A connection that is kept would keep a closing server from its end.
     ...(server.listening ? {} : { connection: "close" }),
   });
-  response.end(method === "HEAD" ? undefined : text);
-  if (path === QUIT && status === 200) onQuit?.();
-}
-
-async function pageFor(method: string, path: string, options: AdminServerOptions): Promise<Page> {
-  if (!PATHS.includes(path)) return plain(404, "nothing here: there are /livez, /readyz and /metrics");
-  if (method === "GET" || method === "HEAD") return await pageAt(path, options);
-  return { ...plain(405, `${path} takes GET and HEAD only`), headers: { allow: "GET, HEAD" } };
+  response.end(method === "HEAD" ? undefined : body);
 }
 
 /**
@@ -174,29 +200,63 @@ function isAddress(host: string): boolean {
   return isIP(name) !== 0 || name.toLowerCase() === "localhost";
 }
 
-async function pageAt(path: string, { metrics, contentType, ready, log }: AdminServerOptions): Promise<Page> {
-  try {
-    switch (path) {
-      case "/livez":
-        return plain(200, "ok");
-      case "/readyz":
-        return readyPage(ready());
-      case "/metrics":
-        return { status: 200, type: contentType, text: await metrics() };
-      default:
-        return plain(200, INDEX);
+/** What there is to read. */
+class AdminPages {
+  readonly #options: AdminServerOptions;
+  readonly #files: ReadonlyMap<string, ConsoleFile>;
+
+  constructor(options: AdminServerOptions, files: ReadonlyMap<string, ConsoleFile>) {
+    this.#options = options;
+    this.#files = files;
+  }
+
+  async pageFor(method: string, path: string, accept = ""): Promise<Page> {
+    const file = path.startsWith(CONSOLE_FOLDER) ? this.#files.get(path.slice(CONSOLE_FOLDER.length)) : undefined;
+    if (file === undefined && !PATHS.includes(path)) {
+      return plain(404, "nothing here: there are /console, /livez, /readyz and /metrics");
     }
-  } catch (error) {
-    log.warn({ err: error, path }, "admin request failed");
-    return plain(500, "it could not be told: the log says why");
+    if (method !== "GET" && method !== "HEAD") {
+      return { ...plain(405, `${path} takes GET and HEAD only`), headers: { allow: "GET, HEAD" } };
+    }
+    return file === undefined ? await this.#pageAt(path, accept) : consolePage(file);
+  }
+
+  async #pageAt(path: string, accept: string): Promise<Page> {
+    const { metrics, contentType, ready, log } = this.#options;
+    try {
+      switch (path) {
+        case "/livez":
+          return plain(200, "ok");
+        case "/readyz":
+          return readyPage(ready());
+        case "/metrics":
+          return { status: 200, type: contentType, body: await metrics() };
+        case "/console":
+          return this.#console();
+        default:
+          return accept.includes("text/html") ? this.#console() : plain(200, INDEX);
+      }
+    } catch (error) {
+      log.warn({ err: error, path }, "admin request failed");
+      return plain(500, "it could not be told: the log says why");
+    }
+  }
+
+  #console(): Page {
+    const page = this.#files.get(CONSOLE_PAGE);
+    return page === undefined ? plain(404, "the console was not built: npm run build builds it") : consolePage(page);
   }
 }
 
+function consolePage({ type, bytes }: ConsoleFile): Page {
+  return { status: 200, type, body: bytes, headers: CONSOLE_HEADERS };
+}
+
 function readyPage({ ready, detail }: Readiness): Page {
-  const text = `${JSON.stringify({ ready, detail })}\n`;
-  return { status: ready ? 200 : 503, type: "application/json", text };
+  const body = `${JSON.stringify({ ready, detail })}\n`;
+  return { status: ready ? 200 : 503, type: "application/json", body };
 }
 
 function plain(status: number, text: string): Page {
-  return { status, type: "text/plain; charset=utf-8", text: text.endsWith("\n") ? text : `${text}\n` };
+  return { status, type: "text/plain; charset=utf-8", body: text.endsWith("\n") ? text : `${text}\n` };
 }

@@ -20,7 +20,7 @@ export function devPage(page: DevPage): string {
   return `m2m-gateway is ready.
 
   gRPC, gRPC-Web, Connect   ${rpc}
-  health and metrics        ${admin}
+  console, health, metrics  ${admin}
   emulated Clerk API        ${emulator}
 
 Machines:

@@ -52,5 +52,5 @@ function start(loaded: LoadedConfig, log: Logger, { version, quit: onQuit }: Com
   const { config, tls, keyFiles } = loaded;
   return config.rpc.workers === 1
     ? startGateway({ config, tls, keyFiles, log, version, onQuit })
-    : startPrimary({ loaded, log, onQuit });
+    : startPrimary({ loaded, log, version, onQuit });
 }

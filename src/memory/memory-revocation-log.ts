@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Cursor, compareCursors, startOf } from "../token/cursor.ts";
-import type { LogEntry, LogRead, RevocationFact, RevocationLog } from "../token/ports.ts";
+import type { Fleet, LogEntry, LogRead, RevocationFact, RevocationLog } from "../token/ports.ts";
 
 /**
  * The revocation log of a gateway that runs alone: as durable as the process. Entries are dropped when their facts need no
@@ -17,6 +17,10 @@ export class MemoryRevocationLog implements RevocationLog {
 
   constructor(wallMs: () => number) {
     this.#wallMs = wallMs;
+  }
+
+  get head(): Cursor {
+    return this.#head;
   }
 
   async append(fact: RevocationFact): Promise<Cursor> {
@@ -56,4 +60,9 @@ export class MemoryRevocationLog implements RevocationLog {
     this.#entries = this.#entries.filter((entry) => entry.fact.rememberUntilMs > nowMs);
     this.#trimAt = Math.max(1_024, 2 * this.#entries.length);
   }
+}
+
+/** A gateway that runs alone, named `name`: it has read all there is at every instant. */
+export function fleetOfOne(name: string, log: MemoryRevocationLog): Fleet {
+  return { replicas: async () => [{ name, applied: log.head, silenceMs: 0 }] };
 }

@@ -130,6 +130,8 @@ const FULL: StatusSnapshot = {
     savedUsdMicros: 0,
   },
   pool: { tokens: 0, hits: 0, joined: 0, creations: 0, renewals: 0, failures: 0, evictions: 0 },
+  calls: { durationBoundsS: [], methods: [] },
+  recentErrors: [],
   verifications: (Object.keys(VERDICTS) as Verdict[]).flatMap((verdict) =>
     (Object.keys(SOURCES) as VerdictSource[]).map((source) => ({ verdict, source, count: 0 })),
   ),

@@ -1,4 +1,5 @@
 import { Counter, type Registry } from "prom-client";
+import type { CallsSnapshot } from "../status.ts";
 import { type HistogramSeries, ReadHistogram } from "./read-histogram.ts";
 
 export interface RpcRecord {
@@ -25,7 +26,7 @@ interface MethodCalls {
   readonly method: string;
   readonly codes: Map<string, number>;
   /** How many took at most a bucket's bound and more than the one before; last, those longer than all. */
-  readonly buckets: Float64Array;
+  readonly durations: Float64Array;
   sumS: number;
 }
 
@@ -42,8 +43,13 @@ export class RpcCalls {
     const durationS = durationMs / 1000;
     let bucket = 0;
     while (durationS > (DURATION_BUCKETS_S[bucket] ?? Number.POSITIVE_INFINITY)) bucket += 1;
-    calls.buckets[bucket] = (calls.buckets[bucket] ?? 0) + count;
+    calls.durations[bucket] = (calls.durations[bucket] ?? 0) + count;
     calls.sumS += durationS * count;
+  }
+
+  /** What has been counted so far; it goes on being counted in. */
+  get counts(): CallsSnapshot {
+    return { durationBoundsS: DURATION_BUCKETS_S, methods: this.#all };
   }
 
   register(registry: Registry, prefix: string): void {
@@ -82,8 +88,8 @@ export class RpcCalls {
   }
 
   #add(service: string, method: string): MethodCalls {
-    const buckets = new Float64Array(DURATION_BUCKETS_S.length + 1);
-    const calls = { service, method, codes: new Map<string, number>(), buckets, sumS: 0 };
+    const durations = new Float64Array(DURATION_BUCKETS_S.length + 1);
+    const calls = { service, method, codes: new Map<string, number>(), durations, sumS: 0 };
     this.#all.push(calls);
     return calls;
   }
@@ -93,8 +99,8 @@ export class RpcCalls {
 function durationsByMethod(all: readonly MethodCalls[]): HistogramSeries[] {
   return [...byMethod(all)].map(([method, calls]) => {
     const counts = new Float64Array(DURATION_BUCKETS_S.length + 1);
-    for (const { buckets } of calls)
-      for (const [at, count] of buckets.entries()) counts[at] = (counts[at] ?? 0) + count;
+    for (const { durations } of calls)
+      for (const [at, count] of durations.entries()) counts[at] = (counts[at] ?? 0) + count;
     return {
       labels: { method },
       bounds: DURATION_BUCKETS_S,

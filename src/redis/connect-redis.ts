@@ -1,4 +1,4 @@
-import type { RevocationLog, VerdictStore } from "../token/ports.ts";
+import type { Fleet, RevocationLog, VerdictStore } from "../token/ports.ts";
 import { closeClient, openClient } from "./connection.ts";
 import { logKeys, revocationsChannel, VerdictKeys } from "./keys.ts";
 import { DEFAULT_KEY_PREFIX, type RedisOptions, type VerdictScope } from "./options.ts";
@@ -8,6 +8,8 @@ import { RedisVerdictStore } from "./verdict-store.ts";
 
 export interface RedisParts {
   readonly log: RevocationLog;
+  /** Who follows the log. */
+  readonly fleet: Fleet;
   readonly store: VerdictStore;
   /** Shares verdicts under another credential from now on. */
   readonly useScope: (scope: VerdictScope) => void;
@@ -29,6 +31,7 @@ export function connectRedis(options: RedisOptions): RedisParts {
   const forVerdicts = connectVerdictStore(options);
   return {
     log: forLog.log,
+    fleet: forLog.fleet,
     store: forVerdicts.store,
     useScope: forVerdicts.useScope,
     async close() {
@@ -38,7 +41,7 @@ export function connectRedis(options: RedisOptions): RedisParts {
 }
 
 /** The log alone. @throws Error when the options contradict each other */
-export function connectRevocationLog(options: RedisOptions): Pick<RedisParts, "log" | "close"> {
+export function connectRevocationLog(options: RedisOptions): Pick<RedisParts, "log" | "fleet" | "close"> {
   checkOptions(options);
   const prefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
   const channel = revocationsChannel(prefix);
@@ -56,6 +59,7 @@ export function connectRevocationLog(options: RedisOptions): Pick<RedisParts, "l
   subscription.open();
   return {
     log,
+    fleet: log,
     async close() {
       await log.close();
       await Promise.all([subscription.close(), closeClient(client)]);

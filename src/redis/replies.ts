@@ -1,4 +1,4 @@
-import type { Cursor } from "../token/cursor.ts";
+import { type Cursor, parseCursor } from "../token/cursor.ts";
 import { RedisError } from "./redis-error.ts";
 
 const EPOCH = /^[0-9a-z]{1,32}$/;
@@ -25,6 +25,12 @@ export interface FleetState {
   readonly confirmed: readonly string[];
   readonly outstanding: readonly string[];
   readonly suspended: readonly string[];
+}
+
+export interface Lease {
+  readonly reader: string;
+  readonly applied: Cursor | undefined;
+  readonly ageMs: number;
 }
 
 /** @throws RedisError */
@@ -59,6 +65,15 @@ export function parseFleet(reply: unknown): FleetState {
     outstanding: listOf(outstanding).map(textOf),
     suspended: listOf(suspended).map(textOf),
   };
+}
+
+/** @throws RedisError, GatewayError CURSOR_MALFORMED */
+export function parseLeases(reply: unknown): readonly Lease[] {
+  return listOf(reply).map((lease) => {
+    const [reader, applied, ageMs] = listOf(lease);
+    if (typeof ageMs !== "number") throw unexpected();
+    return { reader: textOf(reader), applied: applied === "-" ? undefined : parseCursor(textOf(applied)), ageMs };
+  });
 }
 
 /** A value and the milliseconds that it has left, or nothing. @throws RedisError */

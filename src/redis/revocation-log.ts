@@ -1,15 +1,24 @@
 import { randomBytes } from "node:crypto";
 import type { Cursor } from "../token/cursor.ts";
 import { canceled } from "../token/errors.ts";
-import type { LogEntry, LogRead, RevocationFact, RevocationLog } from "../token/ports.ts";
+import type { Fleet, LogEntry, LogRead, ReplicaContact, RevocationFact, RevocationLog } from "../token/ports.ts";
 import { type Client, runScript, waitUntilReady } from "./connection.ts";
 import { NoAnswer, pause, withDeadline } from "./deadline.ts";
 import { EventError, formatFactJson, parseFactJson } from "./event-json.ts";
 import type { LogKeys } from "./keys.ts";
 import type { RedisOptions } from "./options.ts";
 import { RedisError, redisError } from "./redis-error.ts";
-import { type FleetState, type Page, parseAppended, parseFleet, parsePage, type RawEntry } from "./replies.ts";
-import { APPEND, FLEET, READ, type Script } from "./scripts.ts";
+import {
+  type FleetState,
+  type Lease,
+  type Page,
+  parseAppended,
+  parseFleet,
+  parseLeases,
+  parsePage,
+  type RawEntry,
+} from "./replies.ts";
+import { APPEND, FLEET, LEASES, READ, type Script } from "./scripts.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** Entries per reply: small enough for one to be read and parsed in a few milliseconds. */
@@ -29,7 +38,7 @@ const LEASE_SLACK_MS = 2;
 const INCARNATION = /#[0-9a-f]{8}$/;
 
 /** The log in Redis. Every operation is one script, which runs atomically on the one server that holds the log. */
-export class RedisRevocationLog implements RevocationLog {
+export class RedisRevocationLog implements RevocationLog, Fleet {
   readonly shared = true;
   readonly #options: RedisOptions;
   readonly #client: Client;
@@ -96,6 +105,12 @@ export class RedisRevocationLog implements RevocationLog {
       if (!state.incomplete && state.outstanding.length === 0) return namesOf(state);
       await pause(delayMs, this.#options.clock, signal);
     }
+  }
+
+  /** @throws RedisError, GatewayError CANCELED */
+  async replicas(signal: AbortSignal): Promise<readonly ReplicaContact[]> {
+    const leases = parseLeases(await this.#run("list the replicas", LEASES, [], signal));
+    return contactsOf(leases, this.#options.boundMs);
   }
 
   /** Withdraws the lease, so that nobody waits for this replica. It must not use cached verdicts any more. */
@@ -180,4 +195,14 @@ function namesOf({ confirmed, suspended }: FleetState): string[] {
   const alive = new Set(confirmed.map((reader) => reader.replace(INCARNATION, "")));
   const names = new Set(suspended.map((reader) => reader.replace(INCARNATION, "")));
   return [...names].filter((name) => !alive.has(name)).sort();
+}
+
+/** One for each process, but without those that have ended and that another of the same name has succeeded. */
+function contactsOf(leases: readonly Lease[], boundMs: number): ReplicaContact[] {
+  const nameOf = ({ reader }: Lease) => reader.replace(INCARNATION, "");
+  const alive = new Set(leases.filter(({ ageMs }) => ageMs <= boundMs).map(nameOf));
+  return leases
+    .filter((lease) => lease.ageMs <= boundMs || !alive.has(nameOf(lease)))
+    .map((lease) => ({ name: nameOf(lease), applied: lease.applied, silenceMs: Math.max(0, lease.ageMs) }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }

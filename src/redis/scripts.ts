@@ -127,6 +127,19 @@ end
 return { now - log.born <= bound and 1 or 0, confirmed, outstanding, suspended }
 `);
 
+/** The leases of all readers. Returns for each its name, how far it has applied the log, `-` for not at all, and its age. */
+export const LEASES = script(`${PRELUDE}
+local log = open()
+local leases = redis.call('HGETALL', KEYS[3])
+local replies = {}
+for i = 1, #leases, 2 do
+  local epoch, id = string.match(leases[i + 1], '^(%w+)%.(%d+%-%d+) ')
+  local at = tonumber(string.match(leases[i + 1], ' (%d+)$')) or 0
+  table.insert(replies, { leases[i], epoch == log.epoch and epoch .. '.' .. id or '-', now - at })
+end
+return replies
+`);
+
 /** KEYS: a verdict. Returns it with the milliseconds it has left, of the same instant; nothing when there is none. */
 export const GET_VERDICT = script(`
 local value = redis.call('GET', KEYS[1])

@@ -1,8 +1,17 @@
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+import { type Duration, DurationSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { FreshnessState, type GatewayService } from "../gen/m2mgateway/v1/gateway_service_pb.ts";
-import type { StatusSnapshot } from "../status.ts";
-import { wireDuration } from "./convert.ts";
+import type { FleetSnapshot } from "../fleet-view.ts";
+import {
+  FreshnessState,
+  type GatewayService,
+  type GetStatusResponse,
+  GetStatusResponseSchema,
+} from "../gen/m2mgateway/v1/gateway_service_pb.ts";
+import type { RecentError, StatusSnapshot } from "../status.ts";
+import { formatCursor } from "../token/cursor.ts";
+import { wireDuration, wireSource, wireTime, wireVerdict } from "./convert.ts";
+import { mergeStatus } from "./merge-status.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 
 const FRESHNESS: Record<StatusSnapshot["freshness"]["state"], FreshnessState> = {
@@ -12,37 +21,97 @@ const FRESHNESS: Record<StatusSnapshot["freshness"]["state"], FreshnessState> = 
   not_serving: FreshnessState.NOT_SERVING,
 };
 
-export function createGetStatus({ status }: RpcDependencies): ServiceImpl<typeof GatewayService>["getStatus"] {
-  return () => {
-    const { version, replica, startedAtMs, freshness, cache, upstream, revocations, spend, pool } = status();
-    return {
-      version,
-      replica,
-      startTime: timestampFromMs(startedAtMs),
-      freshness: {
-        state: wireFreshnessState(freshness.state),
-        cursor: freshness.cursor,
-        staleness: wireDuration(freshness.stalenessMs),
-        worstStaleness: wireDuration(freshness.worstStalenessMs),
-        bound: wireDuration(freshness.boundMs),
-      },
-      cache: wireCounts(cache),
-      upstream: {
-        url: upstream.url,
-        reachable: upstream.reachable,
-        lastFailureReason: upstream.lastFailureReason,
-        requests: wireCounts(upstream.requests),
-        failures: wireCounts(upstream.failures),
-        retries: BigInt(upstream.retries),
-        shed: BigInt(upstream.shed),
-        inFlight: BigInt(upstream.inFlight),
-        queued: BigInt(upstream.queued),
-        rejectedKeys: [...upstream.rejectedKeys],
-      },
-      revocations: wireCounts(revocations),
-      spend: wireCounts(spend),
-      pool: wireCounts(pool),
-    };
+export function createGetStatus(
+  dependencies: Pick<RpcDependencies, "status" | "fleet" | "workers">,
+): ServiceImpl<typeof GatewayService>["getStatus"] {
+  return async () => {
+    const [fleet, workers] = await Promise.all([dependencies.fleet?.read(), dependencies.workers?.()]);
+    const own = wireStatus(dependencies.status(), fleet);
+    return workers === undefined ? own : mergeStatus(own, workers);
+  };
+}
+
+/** @param fleet who follows the log, where this process can tell */
+export function wireStatus(status: StatusSnapshot, fleet: FleetSnapshot | undefined): GetStatusResponse {
+  const { version, replica, startedAtMs, cache, revocations, spend, pool } = status;
+  return create(GetStatusResponseSchema, {
+    version,
+    replica,
+    startTime: timestampFromMs(startedAtMs),
+    freshness: wireFreshness(status.freshness),
+    cache: wireCounts(cache),
+    upstream: wireUpstream(status.upstream),
+    revocations: wireCounts(revocations),
+    spend: wireCounts(spend),
+    pool: wireCounts(pool),
+    verifications: status.verifications.map(({ verdict, source, count }) => ({
+      verdict: wireVerdict(verdict),
+      source: wireSource(source),
+      count: BigInt(count),
+    })),
+    ...wireCalls(status.calls),
+    recentErrors: status.recentErrors.map(wireRecentError),
+    ...(fleet === undefined ? {} : { fleet: wireFleet(fleet, replica) }),
+  });
+}
+
+function wireFreshness({ state, cursor, stalenessMs, worstStalenessMs, boundMs }: StatusSnapshot["freshness"]) {
+  return {
+    state: wireFreshnessState(state),
+    cursor,
+    staleness: wireDuration(stalenessMs),
+    worstStaleness: wireDuration(worstStalenessMs),
+    bound: wireDuration(boundMs),
+  };
+}
+
+function wireUpstream(upstream: StatusSnapshot["upstream"]) {
+  return {
+    url: upstream.url,
+    reachable: upstream.reachable,
+    lastFailureReason: upstream.lastFailureReason,
+    requests: wireCounts(upstream.requests),
+    failures: wireCounts(upstream.failures),
+    retries: BigInt(upstream.retries),
+    shed: BigInt(upstream.shed),
+    inFlight: BigInt(upstream.inFlight),
+    queued: BigInt(upstream.queued),
+    rejectedKeys: [...upstream.rejectedKeys],
+  };
+}
+
+function wireCalls({ durationBoundsS, methods }: StatusSnapshot["calls"]) {
+  return {
+    durationBounds: durationBoundsS.map(wireBound),
+    calls: methods.map(({ service, method, codes, durations }) => ({
+      service,
+      method,
+      codes: Object.fromEntries([...codes].map(([code, count]) => [code, BigInt(count)])),
+      durations: Array.from(durations, BigInt),
+    })),
+  };
+}
+
+/** Bounds are exact, and the least of them far below the milliseconds that other durations are rounded to. */
+function wireBound(boundS: number): Duration {
+  const seconds = Math.floor(boundS);
+  return create(DurationSchema, { seconds: BigInt(seconds), nanos: Math.round((boundS - seconds) * 1e9) });
+}
+
+function wireRecentError({ service, method, code, reason, count, firstAtMs, lastAtMs }: RecentError) {
+  const [firstTime, lastTime] = [wireTime(firstAtMs), wireTime(lastAtMs)];
+  return { service, method, code, reason, count: BigInt(count), firstTime, lastTime };
+}
+
+function wireFleet({ replicas, readAtMs }: FleetSnapshot, self: string) {
+  return {
+    replicas: replicas.map(({ name, applied, silenceMs }) => ({
+      name,
+      cursor: applied === undefined ? "" : formatCursor(applied),
+      silence: wireDuration(silenceMs),
+      self: name === self,
+    })),
+    ...(readAtMs === undefined ? {} : { readTime: wireTime(readAtMs) }),
   };
 }
 

@@ -27,6 +27,16 @@ export const FRESHNESS_SERVICE = "m2mgateway.freshness";
 /** The health service that says whether the upstream takes the gateway's keys. */
 export const CREDENTIAL_SERVICE = "m2mgateway.credential";
 
+/** What the console is made of, by path. No other RPC is served on the admin port. */
+export const CONSOLE_RPCS: ReadonlySet<string> = new Set(
+  [
+    GatewayService.method.getStatus,
+    RevocationService.method.watchRevocations,
+    TokenService.method.verifyToken,
+    TokenService.method.revokeToken,
+  ].map(({ parent, name }) => `/${parent.typeName}/${name}`),
+);
+
 export function createRoutes(dependencies: RpcDependencies, health: HealthStatuses): (router: ConnectRouter) => void {
   return (router) => {
     router.service(TokenService, {

@@ -1,3 +1,4 @@
+import type { FleetView } from "../fleet-view.ts";
 import type { FreshnessSnapshot, StatusSnapshot, WatcherCounts } from "../status.ts";
 import type { Clock, Upstream } from "../token/ports.ts";
 import type { RevocationFeed } from "../token/revocation-feed.ts";
@@ -7,6 +8,7 @@ import type { TokenPool } from "../token/token-pool.ts";
 import type { InvalidationTarget } from "../token/verdict-cache.ts";
 import type { Verifier } from "../token/verifier.ts";
 import type { Admission } from "./admission.ts";
+import type { WorkerStatuses } from "./merge-status.ts";
 
 /** What the RPCs are served from. */
 export interface RpcDependencies {
@@ -23,6 +25,10 @@ export interface RpcDependencies {
   /** The largest message either side may send, in bytes. */
   readonly maxMessageBytes: number;
   readonly status: () => StatusSnapshot;
+  /** Who follows the log; `undefined` in a worker, which is told the log by another process. */
+  readonly fleet: FleetView | undefined;
+  /** What the workers tell, where others serve the RPC port and this process the admin port. Never rejects. */
+  readonly workers: (() => Promise<WorkerStatuses>) | undefined;
   readonly freshness: () => FreshnessSnapshot;
   /** Whether the gateway is in any state but its normal one. */
   readonly isDegraded: () => boolean;

@@ -26,15 +26,10 @@ import { BODY_TIMEOUT_MS, HTTP1_OPTIONS, PREFACE_TIMEOUT_MS } from "./transport-
 /** Who speaks HTTP/2. HTTP/1.1 is always Node's. */
 export type TransportName = "engine" | "node";
 
-export interface RpcServerOptions {
-  readonly listen: ListenAddress;
-  /** Without it connections are in clear text. */
-  readonly tls?: TlsIdentity | undefined;
-  readonly transport: TransportName;
+/** What calls are served by, whatever port they come to. */
+export interface RpcListenerOptions {
   /** Decides what is not taken on. */
   readonly admission: Admission;
-  /** Calls that the engine answers at once where it can. The other transport has no use for them. */
-  readonly lanes?: Lanes | undefined;
   readonly routes: (router: ConnectRouter) => void;
   /** Run around every call, the first outermost, inside the mapping of errors and the enforcing of deadlines. */
   readonly interceptors: readonly Interceptor[];
@@ -44,13 +39,22 @@ export interface RpcServerOptions {
   readonly onCall: OnCall;
   /** Called once for each call, at its beginning; tells `onCall` itself, where it is given. Must not throw. */
   readonly observe?: ObserveCall | undefined;
-  /** A connection was closed because of a mistake in the engine. */
-  readonly onEngineError: (error: unknown) => void;
   /**
    * What callers are shown of an error; `connectErrorFrom` unless something else is given, for services that are not the
    * gateway's own. Must return the errors as they are that it has made itself, also those that come without their cause.
    */
   readonly presentError?: PresentError | undefined;
+}
+
+export interface RpcServerOptions extends RpcListenerOptions {
+  readonly listen: ListenAddress;
+  /** Without it connections are in clear text. */
+  readonly tls?: TlsIdentity | undefined;
+  readonly transport: TransportName;
+  /** Calls that the engine answers at once where it can. The other transport has no use for them. */
+  readonly lanes?: Lanes | undefined;
+  /** A connection was closed because of a mistake in the engine. */
+  readonly onEngineError: (error: unknown) => void;
 }
 
 export interface RpcServerCounts {
@@ -82,17 +86,13 @@ export interface RpcServer {
  * Serves RPCs on one address that speaks gRPC, gRPC-Web and Connect over HTTP/1.1 and over HTTP/2, chosen by prior
  * knowledge or, with TLS, by ALPN. No CORS: browsers on other origins are not meant to hold tokens.
  *
+ * @param listener what serves the calls, where another port has it too; it drains with this server
  * @throws Error of node:net when the address cannot be listened on; of node:tls when the identity cannot be used
  */
-export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
-  const presentError = options.presentError ?? connectErrorFrom;
-  const listener = createRequestListener({
-    handlers: handlersOf(options, presentError),
-    observe: options.observe ?? observeEnds(options.onCall),
-    presentError,
-    bodyTimeoutMs: BODY_TIMEOUT_MS,
-    admission: options.admission,
-  });
+export async function startRpcServer(
+  options: RpcServerOptions,
+  listener: RequestListener = createRpcListener(options),
+): Promise<RpcServer> {
   const h1 = createHttp1Server(listener, options.tls);
   const h2 = createHttp2(options, listener);
   const undecided = splitByProtocol(h1, (socket) => h2.accept(socket), PREFACE_TIMEOUT_MS);
@@ -128,6 +128,17 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   };
 }
 
+export function createRpcListener(options: RpcListenerOptions): RequestListener {
+  const presentError = options.presentError ?? connectErrorFrom;
+  return createRequestListener({
+    handlers: handlersOf(options, presentError),
+    observe: options.observe ?? observeEnds(options.onCall),
+    presentError,
+    bodyTimeoutMs: BODY_TIMEOUT_MS,
+    admission: options.admission,
+  });
+}
+
 const NO_LANES: Lanes = { unary: [], streams: [] };
 
 function createHttp2(options: RpcServerOptions, listener: RequestListener): Http2Transport {
@@ -143,7 +154,7 @@ function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefin
   return https.createServer({ ...HTTP1_OPTIONS, ...tlsOptionsOf(tls) }, serve);
 }
 
-function handlersOf(options: RpcServerOptions, presentError: PresentError): readonly UniversalHandler[] {
+function handlersOf(options: RpcListenerOptions, presentError: PresentError): readonly UniversalHandler[] {
   const router = createConnectRouter({
     interceptors: [createErrorInterceptor(presentError), deadlineInterceptor, ...options.interceptors],
     readMaxBytes: options.maxMessageBytes,

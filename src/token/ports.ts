@@ -106,6 +106,21 @@ export interface RevocationLog {
   close(): Promise<void>;
 }
 
+/** Who follows the log. */
+export interface Fleet {
+  /** By name. Ends within the adapter's own timeout, and rejects when the log cannot be asked. */
+  replicas(signal: AbortSignal): Promise<readonly ReplicaContact[]>;
+}
+
+/** A replica, as its last contact with the log tells. */
+export interface ReplicaContact {
+  readonly name: string;
+  /** How far it has said it applied the log; `undefined` while it has said nothing of the present epoch. */
+  readonly applied: Cursor | undefined;
+  /** Since it last began to read the log, in milliseconds. */
+  readonly silenceMs: number;
+}
+
 /**
  * Verdicts shared by the replicas (L2). It may forget anything at any time and never fails: what it cannot answer within
  * a few milliseconds is a miss. Only observations of tokens that the upstream knew are kept, never refusals.

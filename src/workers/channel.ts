@@ -6,6 +6,23 @@ export interface Channel {
   listen(onMessage: (message: unknown) => void): () => void;
 }
 
+/** Both ends of a way within this process. As between processes, what is sent arrives in a later turn. */
+export function localChannels(): readonly [Channel, Channel] {
+  const listeners = [new Set<(message: unknown) => void>(), new Set<(message: unknown) => void>()] as const;
+  const endOf = (own: Set<(message: unknown) => void>, other: Set<(message: unknown) => void>): Channel => ({
+    send(message) {
+      setImmediate(() => {
+        for (const listener of [...other]) listener(message);
+      });
+    },
+    listen(onMessage) {
+      own.add(onMessage);
+      return () => own.delete(onMessage);
+    },
+  });
+  return [endOf(listeners[0], listeners[1]), endOf(listeners[1], listeners[0])];
+}
+
 /** What `cluster` gives both sides to talk through. */
 interface ClusterWorker {
   send(message: object, callback: (error: Error | null) => void): boolean;

@@ -12,7 +12,16 @@ export interface Init {
   readonly count: number;
 }
 
-export type ToWorker = Init | { readonly kind: "report"; readonly id: number } | { readonly kind: "drain" };
+/** What a worker is asked to tell of itself, as text: its metrics, or the answer to GetStatus. */
+export type Report = "metrics" | "status";
+
+interface Ask {
+  readonly kind: "report";
+  readonly id: number;
+  readonly what: Report;
+}
+
+export type ToWorker = Init | Ask | { readonly kind: "drain" };
 
 export type WorkerState = "synced" | "degraded" | "unsynced" | "not_serving";
 
@@ -25,7 +34,7 @@ export type FromWorker =
       readonly cursor: string;
       readonly stalenessMs: number | null;
     }
-  | { readonly kind: "metrics"; readonly id: number; readonly text: string };
+  | { readonly kind: "report"; readonly id: number; readonly text: string };
 
 /** From the best to the worst. */
 export const WORKER_STATES: readonly WorkerState[] = ["synced", "degraded", "unsynced", "not_serving"];
@@ -43,7 +52,7 @@ export function parseToWorker(message: unknown): ToWorker | undefined {
         count: idOf({ id: fields.count }),
       };
     case "report":
-      return { kind: "report", id: idOf(fields) };
+      return { kind: "report", id: idOf(fields), what: fields.what === "status" ? "status" : "metrics" };
     case "drain":
       return { kind: "drain" };
     default:
@@ -67,8 +76,8 @@ export function parseFromWorker(message: unknown): FromWorker | undefined {
         throw new MessageError("stalenessMs is not a number");
       return { kind: "state", state, cursor: textOf(fields, "cursor"), stalenessMs };
     }
-    case "metrics":
-      return { kind: "metrics", id: idOf(fields), text: textOf(fields, "text") };
+    case "report":
+      return { kind: "report", id: idOf(fields), text: textOf(fields, "text") };
     default:
       return undefined;
   }

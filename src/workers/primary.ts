@@ -3,21 +3,27 @@ import { type AdminServer, type Readiness, startAdminServer } from "../admin/adm
 import type { TlsFiles } from "../config/tls-files.ts";
 import type { LoadedConfig } from "../config.ts";
 import { adminOptions } from "../gateway/admin-options.ts";
+import type { Host } from "../gateway/gateway-options.ts";
+import { type GatewayBody, openGateway } from "../gateway.ts";
 import type { Logger } from "../logger.ts";
-import { MemoryRevocationLog } from "../memory/memory-revocation-log.ts";
+import { fleetOfOne, MemoryRevocationLog } from "../memory/memory-revocation-log.ts";
 import { openRedisLog } from "../redis-tier.ts";
 import { createTlsReloader } from "../reload/reloads.ts";
 import { systemClock } from "../system-clock.ts";
-import type { Channel } from "./channel.ts";
+import type { Fleet } from "../token/ports.ts";
+import { type Channel, localChannels } from "./channel.ts";
 import { WORKER_STATES } from "./control-messages.ts";
 import { InvalidationRelay } from "./invalidation-relay.ts";
 import { LogMirror } from "./log-mirror.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
+import { RelayedInvalidations } from "./relayed-invalidations.ts";
+import { RelayedRevocationLog } from "./relayed-revocation-log.ts";
 import { RevocationLogRelay } from "./revocation-log-relay.ts";
-import { workerName } from "./worker-config.ts";
+import { consoleConfig, workerName } from "./worker-config.ts";
 import { WorkerSlot } from "./worker-slot.ts";
 
 export interface PrimaryOptions {
+  readonly version: string;
   readonly loaded: LoadedConfig;
   readonly log: Logger;
   /** Called for `POST /quit` of the admin port. */
@@ -45,6 +51,7 @@ export class WorkerFailed extends Error {
 
 /** On top of the grace for calls under way: what closing the rest of a worker may take. */
 const STOP_SLACK_MS = 5_000;
+const READ_TIMEOUT_MS = 10_000;
 const NOT_UNDERSTOOD = "a message of a worker is not understood";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -54,23 +61,26 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
  *
  * @throws ConfigError, WorkerFailed, Error the system's, when the admin port cannot be listened at
  */
-export async function startPrimary({ loaded, log, onQuit }: PrimaryOptions): Promise<Primary> {
+export async function startPrimary({ loaded, log, version, onQuit }: PrimaryOptions): Promise<Primary> {
   const { config } = loaded;
   // The file of a Unix socket is made by this process; its workers share it out.
   if ("path" in config.rpc.listen) process.umask(0o177);
   const upstreamOfLog = openLog(loaded, log);
   const invalidations = new InvalidationRelay((err) => log.error({ err }, NOT_UNDERSTOOD));
-  const slots = createSlots(loaded, log, (name, channel) => {
+  const attach: Attach = (name, channel) => {
     const ends = [upstreamOfLog.relay.attach(name, channel), invalidations.attach(channel)];
     return () => {
       for (const end of ends) end();
     };
-  });
+  };
+  const slots = createSlots(loaded, log, attach);
   const lifetime = { draining: false };
   let admin: AdminServer | undefined;
   const tls = watchTls(loaded, log, (used) => admin?.useTls(used));
+  let body: GatewayBody | undefined;
   const close = async () => {
     lifetime.draining = true;
+    await body?.close();
     const { drainDelayMs, drainGraceMs } = config.rpc;
     await Promise.all(slots.map((slot) => slot.stop(drainDelayMs + drainGraceMs + STOP_SLACK_MS)));
     tls?.close();
@@ -78,11 +88,13 @@ export async function startPrimary({ loaded, log, onQuit }: PrimaryOptions): Pro
     await admin?.close();
   };
   try {
+    body = await openConsoleBody({ loaded, log, version }, upstreamOfLog.fleet, attach, slots);
     admin = await startAdminServer({
       ...adminOptions(config.admin, loaded.tls, onQuit),
       metrics: () => readMetrics(slots),
       contentType: METRICS_TYPE,
       ready: () => readinessOf(slots, lifetime.draining),
+      consoleRpcs: body.consoleRpcs,
       log,
     });
     const url = await startSlots(slots);
@@ -104,7 +116,8 @@ function watchTls({ config, tls }: LoadedConfig, log: Logger, apply: (tls: TlsFi
 function openLog({ config }: LoadedConfig, log: Logger) {
   const clock = systemClock;
   const redis = openRedisLog({ config, log, clock });
-  const revocationLog = redis?.log ?? new MemoryRevocationLog(() => clock.wallMs());
+  const memory = new MemoryRevocationLog(() => clock.wallMs());
+  const revocationLog = redis?.log ?? memory;
   const { stalenessBoundMs: boundMs, retentionMs } = config.revocations;
   const relay = new RevocationLogRelay({
     log: revocationLog,
@@ -116,6 +129,7 @@ function openLog({ config }: LoadedConfig, log: Logger) {
   });
   return {
     relay,
+    fleet: redis?.fleet ?? fleetOfOne(config.gateway.replica, memory),
     async close() {
       await relay.close();
       await (redis ?? revocationLog).close();
@@ -123,11 +137,53 @@ function openLog({ config }: LoadedConfig, log: Logger) {
   };
 }
 
-function createSlots(
-  { config, handover }: LoadedConfig,
-  log: Logger,
-  attach: (name: string, channel: Channel) => () => void,
-): WorkerSlot[] {
+type Attach = (name: string, channel: Channel) => () => void;
+
+/**
+ * A gateway that no RPC port leads to: what answers the console. It follows the log as a worker does, and counts as one for
+ * the fleet, because it decides from a cache of its own.
+ */
+async function openConsoleBody(
+  { loaded, log, version }: PrimaryOptions,
+  fleet: Fleet,
+  attach: Attach,
+  slots: readonly WorkerSlot[],
+): Promise<GatewayBody> {
+  const [here, there] = localChannels();
+  const detach = attach(workerName(loaded.config.gateway.replica, 0), there);
+  const onError = (err: unknown) => log.error({ err }, "a message within the process is not understood");
+  const invalidations = new RelayedInvalidations(here, onError);
+  const host: Host = {
+    fleet,
+    revocationLog: new RelayedRevocationLog({
+      channel: here,
+      clock: systemClock,
+      readTimeoutMs: READ_TIMEOUT_MS,
+      onError,
+    }),
+    spreadInvalidation: (target, signal) => invalidations.spread(target, signal),
+    workers: () => readStatuses(slots),
+  };
+  try {
+    const body = await openGateway({ config: consoleConfig(loaded.config), log, version }, {}, host);
+    invalidations.follow((target) => body.invalidate(target));
+    return body;
+  } catch (error) {
+    detach();
+    throw error;
+  }
+}
+
+async function readStatuses(slots: readonly WorkerSlot[]) {
+  const texts = await Promise.all(slots.map((slot) => slot.ask("status")));
+  return {
+    configured: slots.length,
+    restarts: slots.reduce((sum, { restarts }) => sum + restarts, 0),
+    statuses: texts.filter((text) => text !== undefined),
+  };
+}
+
+function createSlots({ config, handover }: LoadedConfig, log: Logger, attach: Attach): WorkerSlot[] {
   // Connections are handed out in turn: left to the system, most of them go to few processes.
   cluster.schedulingPolicy = cluster.SCHED_RR;
   const count = config.rpc.workers;
@@ -177,7 +233,7 @@ function readinessOf(slots: readonly WorkerSlot[], draining: boolean): Readiness
 }
 
 async function readMetrics(slots: readonly WorkerSlot[]): Promise<string> {
-  const texts = await Promise.all(slots.map(async (slot) => ({ slot, text: await slot.metrics() })));
+  const texts = await Promise.all(slots.map(async (slot) => ({ slot, text: await slot.ask("metrics") })));
   return mergeMetrics(
     texts.flatMap(({ slot, text }) => (text === undefined ? [] : [{ worker: String(slot.index), text }])),
   );

@@ -24,6 +24,20 @@ export function workerConfig(config: Config, name: string, index: number, count:
   };
 }
 
+/**
+ * What the primary is configured with, for the calls that an operator makes by hand: a small cache, few connections, and
+ * nothing that is done on nobody's behalf.
+ */
+export function consoleConfig(config: Config): Config {
+  const { cache, clerk } = config;
+  return {
+    ...config,
+    cache: { ...cache, maxEntries: 1_000, maxBytes: 1024 * 1024, refusalMaxEntries: 100 },
+    clerk: { ...clerk, maxConcurrency: 2 },
+    outOfBand: { renewPerSecond: 0, renewPerDay: 0, sweepIntervalMs: 0 },
+  };
+}
+
 export function workerName(name: string, index: number): string {
   return `${name}/${index}`;
 }

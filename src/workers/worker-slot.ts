@@ -2,7 +2,14 @@ import cluster, { type Worker } from "node:cluster";
 import type { Logger } from "../logger.ts";
 import type { Clock } from "../token/ports.ts";
 import { type Channel, channelOf } from "./channel.ts";
-import { type FromWorker, type Init, parseFromWorker, type ToWorker, type WorkerState } from "./control-messages.ts";
+import {
+  type FromWorker,
+  type Init,
+  parseFromWorker,
+  type Report,
+  type ToWorker,
+  type WorkerState,
+} from "./control-messages.ts";
 
 export interface WorkerSlotOptions {
   readonly index: number;
@@ -29,7 +36,7 @@ const REPORT_LIFE_MS = 2_000;
 const HUNG_MS = 30_000;
 /** Before its first word: a machine may be so busy that a process takes long to start. */
 const START_MS = 120_000;
-const METRICS_TIMEOUT_MS = 2_000;
+const REPORT_TIMEOUT_MS = 2_000;
 
 /** One place among the workers: a process, and after its end another one. */
 export class WorkerSlot {
@@ -74,8 +81,8 @@ export class WorkerSlot {
     return last.report;
   }
 
-  /** Its metrics, unless it does not serve or does not answer. */
-  metrics(): Promise<string | undefined> {
+  /** What it tells of itself, unless it does not serve or does not answer. */
+  ask(what: Report): Promise<string | undefined> {
     const channel = this.#channel;
     if (channel === undefined || this.report === undefined) return Promise.resolve(undefined);
     this.#lastId += 1;
@@ -86,9 +93,9 @@ export class WorkerSlot {
         cancelTimer();
         resolve(text);
       };
-      const cancelTimer = this.#options.clock.after(METRICS_TIMEOUT_MS, () => settle(undefined));
+      const cancelTimer = this.#options.clock.after(REPORT_TIMEOUT_MS, () => settle(undefined));
       this.#reports.set(id, settle);
-      send(channel, { kind: "report", id });
+      send(channel, { kind: "report", id, what });
     });
   }
 
@@ -144,7 +151,7 @@ export class WorkerSlot {
       send(channel, this.#options.init);
     }
     if (said?.kind === "serving") this.#serving?.(said.url);
-    else if (said?.kind === "metrics") this.#reports.get(said.id)?.(said.text);
+    else if (said?.kind === "report") this.#reports.get(said.id)?.(said.text);
     else if (said?.kind === "state") {
       const { state, cursor, stalenessMs } = said;
       const atMs = this.#options.clock.monotonicMs();

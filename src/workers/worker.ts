@@ -1,11 +1,12 @@
 import cluster from "node:cluster";
 import type { Config } from "../config/settings.ts";
 import { configFromHandover, readTls } from "../config.ts";
-import { type GatewayBody, type Host, openGateway } from "../gateway.ts";
+import type { Host } from "../gateway/gateway-options.ts";
+import { type GatewayBody, openGateway } from "../gateway.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import { systemClock } from "../system-clock.ts";
 import { type Channel, channelOf } from "./channel.ts";
-import { type FromWorker, type Init, parseToWorker, type ToWorker } from "./control-messages.ts";
+import { type FromWorker, type Init, parseToWorker, type Report, type ToWorker } from "./control-messages.ts";
 import { RelayedInvalidations } from "./relayed-invalidations.ts";
 import { RelayedRevocationLog } from "./relayed-revocation-log.ts";
 import { workerConfig } from "./worker-config.ts";
@@ -115,12 +116,16 @@ function answerReports(channel: Channel, body: GatewayBody, log: Logger, onError
       return;
     }
     if (told?.kind !== "report") return;
-    const { id } = told;
-    body.metrics.render().then(
-      (text) => send(channel, { kind: "metrics", id, text }),
-      (err: unknown) => log.warn({ err }, "the metrics cannot be told"),
+    const { id, what } = told;
+    reportOf(body, what).then(
+      (text) => send(channel, { kind: "report", id, text }),
+      (err: unknown) => log.warn({ err, what }, "it cannot be told"),
     );
   });
+}
+
+async function reportOf(body: GatewayBody, what: Report): Promise<string> {
+  return what === "metrics" ? await body.metrics.render() : body.status();
 }
 
 function tellState(channel: Channel, body: GatewayBody): void {

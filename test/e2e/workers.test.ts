@@ -1,7 +1,14 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Emulator, startEmulator } from "../../src/emulator/emulator.ts";
-import { Propagation, Source, Verdict, Wait } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
+import {
+  FreshnessState,
+  GatewayService,
+  type GetStatusResponse,
+} from "../../src/gen/m2mgateway/v1/gateway_service_pb.ts";
+import { Propagation, Source, TokenService, Verdict, Wait } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { until } from "../support/redis/redis-process.ts";
 import type { RedisFixture } from "../support/redis/redis-server-fixture.ts";
 import { startRedis } from "../support/redis/start-redis.ts";
@@ -73,6 +80,31 @@ describe.each(["with Redis", "without Redis"])("serve --workers 2 %s", { timeout
       if (observedTime === undefined) throw new Error("the answer does not tell when it was observed");
       expect(timestampMs(observedTime)).toBeGreaterThanOrEqual(toldAtMs);
     }
+  });
+
+  it("answers the console for both workers, whose figures it adds up, and revokes for them", async () => {
+    const transport = createConnectTransport({ baseUrl: running.admin, httpVersion: "1.1" });
+    const statusOf = () => createClient(GatewayService, transport).getStatus({});
+    const verified = ({ verifications }: GetStatusResponse) =>
+      verifications.reduce((sum, { count }) => sum + count, 0n);
+    const before = await statusOf();
+    expect(before).toMatchObject({
+      replica: "host",
+      freshness: { state: FreshnessState.SYNCED },
+      workers: { configured: 2, reporting: 2 },
+      fleet: { replicas: [{ name: "host", self: true }] },
+    });
+    const { token, secret = "" } = (await clients[0]?.tokens.createToken({})) ?? {};
+    await Promise.all(clients.map(({ tokens }) => tokens.verifyToken({ token: secret })));
+    expect(verified(await statusOf()) - verified(before)).toBe(BigInt(CONNECTIONS));
+
+    const console = createClient(TokenService, transport);
+    const target = { case: "tokenId", value: token?.id ?? "" } as const;
+    const { propagation } = await console.revokeToken({ target, wait: Wait.FLEET });
+    expect(propagation).toBe(Propagation.FLEET);
+    const after = await Promise.all(clients.map(({ tokens }) => tokens.verifyToken({ token: secret })));
+    expect(after.map(({ verdict }) => verdict)).toEqual(clients.map(() => Verdict.REVOKED));
+    expect((await console.verifyToken({ token: secret })).verdict).not.toBe(Verdict.VALID);
   });
 
   it("goes on while a worker dies, and starts another one in its place that knows what was revoked", async () => {

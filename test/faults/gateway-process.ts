@@ -10,6 +10,7 @@ import { ServerProcess } from "./server-process.ts";
 export class GatewayProcess {
   readonly name: string;
   readonly url: string;
+  readonly adminUrl: string;
   readonly process: ServerProcess;
   readonly tokens: Client<typeof TokenService>;
   readonly revocations: Client<typeof RevocationService>;
@@ -24,6 +25,7 @@ export class GatewayProcess {
     const [port, adminPort] = ports;
     this.name = name;
     this.url = `http://127.0.0.1:${port}`;
+    this.adminUrl = `http://127.0.0.1:${adminPort}`;
     this.process = new ServerProcess({
       args: ["serve", "--listen", `127.0.0.1:${port}`, "--admin-listen", `127.0.0.1:${adminPort}`],
       env: { GATEWAY_LOG_LEVEL: "error", GATEWAY_REPLICA: name, ...env },

@@ -97,6 +97,8 @@ export function dependenciesOf(domain: Domain, maxMessageBytes: number): RpcDepe
     watchers: { open: 0, cut: 0 },
     admission: admissionWith(),
     status: () => notAskedFor(),
+    fleet: undefined,
+    workers: undefined,
     freshness: () => notAskedFor(),
   };
 }

@@ -33,6 +33,7 @@ describe("where nothing is traced", () => {
     const observers = (access: "off" | "errors" | number) =>
       observeCalls({
         metrics: { recordRpc: () => undefined },
+        recentErrors: { note: () => undefined },
         log: new CallLog(log, domain.clock, access),
         logsAll: false,
         tracing: undefined,

@@ -7,13 +7,15 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Source, Verdict } from "./token_service_pb.js";
+import { file_m2mgateway_v1_token_service } from "./token_service_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file m2mgateway/v1/gateway_service.proto.
  */
 export const file_m2mgateway_v1_gateway_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNtMm1nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxINbTJtZ2F0ZXdheS52MSISChBHZXRTdGF0dXNSZXF1ZXN0IvICChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoJZnJlc2huZXNzGAQgASgLMhgubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3MSKQoFY2FjaGUYBSABKAsyGi5tMm1nYXRld2F5LnYxLkNhY2hlU3RhdHVzEi8KCHVwc3RyZWFtGAYgASgLMh0ubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cxI0CgtyZXZvY2F0aW9ucxgHIAEoCzIfLm0ybWdhdGV3YXkudjEuUmV2b2NhdGlvblN0YXR1cxIjCgVzcGVuZBgIIAEoCzIULm0ybWdhdGV3YXkudjEuU3BlbmQSJwoEcG9vbBgJIAEoCzIZLm0ybWdhdGV3YXkudjEuUG9vbFN0YXR1cyLVAQoJRnJlc2huZXNzEiwKBXN0YXRlGAEgASgOMh0ubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3NTdGF0ZRIOCgZjdXJzb3IYAiABKAkSLAoJc3RhbGVuZXNzGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD3dvcnN0X3N0YWxlbmVzcxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgVib3VuZBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ+CgtDYWNoZVN0YXR1cxIVCg1rbm93bl9lbnRyaWVzGAEgASgDEhcKD3JlZnVzZWRfZW50cmllcxgCIAEoAxIMCgRoaXRzGAMgASgDEg4KBm1pc3NlcxgEIAEoAxIOCgZqb2luZWQYBSABKAMSEQoJZXZpY3Rpb25zGAYgASgDIoYDCg5VcHN0cmVhbVN0YXR1cxILCgN1cmwYASABKAkSEQoJcmVhY2hhYmxlGAIgASgIEhsKE2xhc3RfZmFpbHVyZV9yZWFzb24YAyABKAkSPQoIcmVxdWVzdHMYBCADKAsyKy5tMm1nYXRld2F5LnYxLlVwc3RyZWFtU3RhdHVzLlJlcXVlc3RzRW50cnkSPQoIZmFpbHVyZXMYBSADKAsyKy5tMm1nYXRld2F5LnYxLlVwc3RyZWFtU3RhdHVzLkZhaWx1cmVzRW50cnkSDwoHcmV0cmllcxgGIAEoAxIMCgRzaGVkGAcgASgDEhEKCWluX2ZsaWdodBgIIAEoAxIOCgZxdWV1ZWQYCSABKAMSFQoNcmVqZWN0ZWRfa2V5cxgKIAMoCRovCg1SZXF1ZXN0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEaLwoNRmFpbHVyZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBInIKEFJldm9jYXRpb25TdGF0dXMSDAoEbGl2ZRgBIAEoAxISCgp1bnJlY29yZGVkGAIgASgDEhAKCHdhdGNoZXJzGAMgASgDEhYKDnNsb3dfY29uc3VtZXJzGAQgASgDEhIKCmRpc2NvdmVyZWQYBSABKAMihAEKClBvb2xTdGF0dXMSDgoGdG9rZW5zGAEgASgDEgwKBGhpdHMYAiABKAMSDgoGam9pbmVkGAMgASgDEhEKCWNyZWF0aW9ucxgEIAEoAxIQCghyZW5ld2FscxgFIAEoAxIQCghmYWlsdXJlcxgGIAEoAxIRCglldmljdGlvbnMYByABKAMirQEKBVNwZW5kEhEKCWNyZWF0aW9ucxgBIAEoAxIVCg12ZXJpZmljYXRpb25zGAIgASgDEhsKE3NhdmVkX3ZlcmlmaWNhdGlvbnMYAyABKAMSGAoQc3BlbnRfdXNkX21pY3JvcxgEIAEoAxIYChBzYXZlZF91c2RfbWljcm9zGAUgASgDEhAKCHJlbmV3YWxzGAYgASgDEhcKD3NhdmVkX2NyZWF0aW9ucxgHIAEoAyKaAQoWSW52YWxpZGF0ZUNhY2hlUmVxdWVzdBIvCgh0b2tlbl9pZBgBIAEoCUIbukgYchYyFF5tdF9bMC05QS1aYS16XXszMn0kSAASJgoHc3ViamVjdBgCIAEoCUITukgQcg4yDF5tY2hfXHd7Mjd9JEgAEhYKA2FsbBgDIAEoCEIHukgEagIIAUgAQg8KBnRhcmdldBIFukgCCAEiGQoXSW52YWxpZGF0ZUNhY2hlUmVzcG9uc2UqqgEKDkZyZXNobmVzc1N0YXRlEh8KG0ZSRVNITkVTU19TVEFURV9VTlNQRUNJRklFRBAAEhoKFkZSRVNITkVTU19TVEFURV9TWU5DRUQQARIcChhGUkVTSE5FU1NfU1RBVEVfVU5TWU5DRUQQAhIcChhGUkVTSE5FU1NfU1RBVEVfREVHUkFERUQQAxIfChtGUkVTSE5FU1NfU1RBVEVfTk9UX1NFUlZJTkcQBDLCAQoOR2F0ZXdheVNlcnZpY2USTgoJR2V0U3RhdHVzEh8ubTJtZ2F0ZXdheS52MS5HZXRTdGF0dXNSZXF1ZXN0GiAubTJtZ2F0ZXdheS52MS5HZXRTdGF0dXNSZXNwb25zZRJgCg9JbnZhbGlkYXRlQ2FjaGUSJS5tMm1nYXRld2F5LnYxLkludmFsaWRhdGVDYWNoZVJlcXVlc3QaJi5tMm1nYXRld2F5LnYxLkludmFsaWRhdGVDYWNoZVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiNtMm1nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxINbTJtZ2F0ZXdheS52MSISChBHZXRTdGF0dXNSZXF1ZXN0IrcFChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoJZnJlc2huZXNzGAQgASgLMhgubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3MSKQoFY2FjaGUYBSABKAsyGi5tMm1nYXRld2F5LnYxLkNhY2hlU3RhdHVzEi8KCHVwc3RyZWFtGAYgASgLMh0ubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cxI0CgtyZXZvY2F0aW9ucxgHIAEoCzIfLm0ybWdhdGV3YXkudjEuUmV2b2NhdGlvblN0YXR1cxIjCgVzcGVuZBgIIAEoCzIULm0ybWdhdGV3YXkudjEuU3BlbmQSJwoEcG9vbBgJIAEoCzIZLm0ybWdhdGV3YXkudjEuUG9vbFN0YXR1cxI3Cg12ZXJpZmljYXRpb25zGAogAygLMiAubTJtZ2F0ZXdheS52MS5WZXJpZmljYXRpb25Db3VudBIoCgVjYWxscxgLIAMoCzIZLm0ybWdhdGV3YXkudjEuQ2FsbFN0YXR1cxIyCg9kdXJhdGlvbl9ib3VuZHMYDCADKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoNcmVjZW50X2Vycm9ycxgNIAMoCzIaLm0ybWdhdGV3YXkudjEuUmVjZW50RXJyb3ISIwoFZmxlZXQYDiABKAsyFC5tMm1nYXRld2F5LnYxLkZsZWV0Ei0KB3dvcmtlcnMYDyABKAsyHC5tMm1nYXRld2F5LnYxLldvcmtlclN1bW1hcnkSJQoGYWNjZXNzGBAgASgLMhUubTJtZ2F0ZXdheS52MS5BY2Nlc3MiJwoGQWNjZXNzEg4KBmNhbGxlchgBIAEoCRINCgVyb2xlcxgCIAMoCSJyChFWZXJpZmljYXRpb25Db3VudBInCgd2ZXJkaWN0GAEgASgOMhYubTJtZ2F0ZXdheS52MS5WZXJkaWN0EiUKBnNvdXJjZRgCIAEoDjIVLm0ybWdhdGV3YXkudjEuU291cmNlEg0KBWNvdW50GAMgASgDIqMBCgpDYWxsU3RhdHVzEg8KB3NlcnZpY2UYASABKAkSDgoGbWV0aG9kGAIgASgJEjMKBWNvZGVzGAMgAygLMiQubTJtZ2F0ZXdheS52MS5DYWxsU3RhdHVzLkNvZGVzRW50cnkSEQoJZHVyYXRpb25zGAQgAygDGiwKCkNvZGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASK6AQoLUmVjZW50RXJyb3ISDwoHc2VydmljZRgBIAEoCRIOCgZtZXRob2QYAiABKAkSDAoEY29kZRgDIAEoCRIOCgZyZWFzb24YBCABKAkSDQoFY291bnQYBSABKAMSLgoKZmlyc3RfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJgCgVGbGVldBIoCghyZXBsaWNhcxgBIAMoCzIWLm0ybWdhdGV3YXkudjEuUmVwbGljYRItCglyZWFkX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImEKB1JlcGxpY2ESDAoEbmFtZRgBIAEoCRIOCgZjdXJzb3IYAiABKAkSKgoHc2lsZW5jZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIMCgRzZWxmGAQgASgIIkgKDVdvcmtlclN1bW1hcnkSEgoKY29uZmlndXJlZBgBIAEoBRIRCglyZXBvcnRpbmcYAiABKAUSEAoIcmVzdGFydHMYAyABKAMi1QEKCUZyZXNobmVzcxIsCgVzdGF0ZRgBIAEoDjIdLm0ybWdhdGV3YXkudjEuRnJlc2huZXNzU3RhdGUSDgoGY3Vyc29yGAIgASgJEiwKCXN0YWxlbmVzcxgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIyCg93b3JzdF9zdGFsZW5lc3MYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFYm91bmQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ifgoLQ2FjaGVTdGF0dXMSFQoNa25vd25fZW50cmllcxgBIAEoAxIXCg9yZWZ1c2VkX2VudHJpZXMYAiABKAMSDAoEaGl0cxgDIAEoAxIOCgZtaXNzZXMYBCABKAMSDgoGam9pbmVkGAUgASgDEhEKCWV2aWN0aW9ucxgGIAEoAyKGAwoOVXBzdHJlYW1TdGF0dXMSCwoDdXJsGAEgASgJEhEKCXJlYWNoYWJsZRgCIAEoCBIbChNsYXN0X2ZhaWx1cmVfcmVhc29uGAMgASgJEj0KCHJlcXVlc3RzGAQgAygLMisubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cy5SZXF1ZXN0c0VudHJ5Ej0KCGZhaWx1cmVzGAUgAygLMisubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cy5GYWlsdXJlc0VudHJ5Eg8KB3JldHJpZXMYBiABKAMSDAoEc2hlZBgHIAEoAxIRCglpbl9mbGlnaHQYCCABKAMSDgoGcXVldWVkGAkgASgDEhUKDXJlamVjdGVkX2tleXMYCiADKAkaLwoNUmVxdWVzdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBGi8KDUZhaWx1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASJyChBSZXZvY2F0aW9uU3RhdHVzEgwKBGxpdmUYASABKAMSEgoKdW5yZWNvcmRlZBgCIAEoAxIQCgh3YXRjaGVycxgDIAEoAxIWCg5zbG93X2NvbnN1bWVycxgEIAEoAxISCgpkaXNjb3ZlcmVkGAUgASgDIoQBCgpQb29sU3RhdHVzEg4KBnRva2VucxgBIAEoAxIMCgRoaXRzGAIgASgDEg4KBmpvaW5lZBgDIAEoAxIRCgljcmVhdGlvbnMYBCABKAMSEAoIcmVuZXdhbHMYBSABKAMSEAoIZmFpbHVyZXMYBiABKAMSEQoJZXZpY3Rpb25zGAcgASgDIq0BCgVTcGVuZBIRCgljcmVhdGlvbnMYASABKAMSFQoNdmVyaWZpY2F0aW9ucxgCIAEoAxIbChNzYXZlZF92ZXJpZmljYXRpb25zGAMgASgDEhgKEHNwZW50X3VzZF9taWNyb3MYBCABKAMSGAoQc2F2ZWRfdXNkX21pY3JvcxgFIAEoAxIQCghyZW5ld2FscxgGIAEoAxIXCg9zYXZlZF9jcmVhdGlvbnMYByABKAMimgEKFkludmFsaWRhdGVDYWNoZVJlcXVlc3QSLwoIdG9rZW5faWQYASABKAlCG7pIGHIWMhRebXRfWzAtOUEtWmEtel17MzJ9JEgAEiYKB3N1YmplY3QYAiABKAlCE7pIEHIOMgxebWNoX1x3ezI3fSRIABIWCgNhbGwYAyABKAhCB7pIBGoCCAFIAEIPCgZ0YXJnZXQSBbpIAggBIhkKF0ludmFsaWRhdGVDYWNoZVJlc3BvbnNlKqoBCg5GcmVzaG5lc3NTdGF0ZRIfChtGUkVTSE5FU1NfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZGUkVTSE5FU1NfU1RBVEVfU1lOQ0VEEAESHAoYRlJFU0hORVNTX1NUQVRFX1VOU1lOQ0VEEAISHAoYRlJFU0hORVNTX1NUQVRFX0RFR1JBREVEEAMSHwobRlJFU0hORVNTX1NUQVRFX05PVF9TRVJWSU5HEAQywgEKDkdhdGV3YXlTZXJ2aWNlEk4KCUdldFN0YXR1cxIfLm0ybWdhdGV3YXkudjEuR2V0U3RhdHVzUmVxdWVzdBogLm0ybWdhdGV3YXkudjEuR2V0U3RhdHVzUmVzcG9uc2USYAoPSW52YWxpZGF0ZUNhY2hlEiUubTJtZ2F0ZXdheS52MS5JbnZhbGlkYXRlQ2FjaGVSZXF1ZXN0GiYubTJtZ2F0ZXdheS52MS5JbnZhbGlkYXRlQ2FjaGVSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_m2mgateway_v1_token_service]);
 
 /**
  * GetStatusRequest has no fields.
@@ -98,6 +100,55 @@ export type GetStatusResponse = Message<"m2mgateway.v1.GetStatusResponse"> & {
    * @generated from field: m2mgateway.v1.PoolStatus pool = 9;
    */
   pool?: PoolStatus | undefined;
+
+  /**
+   * Decided verifications, by verdict and source. Pairs that have not occurred are left out.
+   *
+   * @generated from field: repeated m2mgateway.v1.VerificationCount verifications = 10;
+   */
+  verifications: VerificationCount[];
+
+  /**
+   * The RPCs that were called, health checks and reflection included.
+   *
+   * @generated from field: repeated m2mgateway.v1.CallStatus calls = 11;
+   */
+  calls: CallStatus[];
+
+  /**
+   * The bounds of `CallStatus.durations`, ascending.
+   *
+   * @generated from field: repeated google.protobuf.Duration duration_bounds = 12;
+   */
+  durationBounds: Duration[];
+
+  /**
+   * What went wrong lately, the latest first: at most 50 kinds of errors. Calls that their caller canceled are none.
+   *
+   * @generated from field: repeated m2mgateway.v1.RecentError recent_errors = 13;
+   */
+  recentErrors: RecentError[];
+
+  /**
+   * The replicas that follow the same log. Absent in the answer of one of several workers: the admin port's has it.
+   *
+   * @generated from field: m2mgateway.v1.Fleet fleet = 14;
+   */
+  fleet?: Fleet | undefined;
+
+  /**
+   * Present where the figures are the sums over several workers, as in the admin port's answer.
+   *
+   * @generated from field: m2mgateway.v1.WorkerSummary workers = 15;
+   */
+  workers?: WorkerSummary | undefined;
+
+  /**
+   * Who asks, and what they may do. Absent where the gateway does not tell callers apart: everybody may do everything.
+   *
+   * @generated from field: m2mgateway.v1.Access access = 16;
+   */
+  access?: Access | undefined;
 };
 
 /**
@@ -106,6 +157,280 @@ export type GetStatusResponse = Message<"m2mgateway.v1.GetStatusResponse"> & {
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
   messageDesc(file_m2mgateway_v1_gateway_service, 1);
+
+/**
+ * Access is what a caller may do.
+ *
+ * @generated from message m2mgateway.v1.Access
+ */
+export type Access = Message<"m2mgateway.v1.Access"> & {
+  /**
+   * The caller's name.
+   *
+   * @generated from field: string caller = 1;
+   */
+  caller: string;
+
+  /**
+   * The caller's roles: verify, mint, revoke, watch, admin.
+   *
+   * @generated from field: repeated string roles = 2;
+   */
+  roles: string[];
+};
+
+/**
+ * Describes the message m2mgateway.v1.Access.
+ * Use `create(AccessSchema)` to create a new message.
+ */
+export const AccessSchema: GenMessage<Access> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_gateway_service, 2);
+
+/**
+ * VerificationCount is how often one verdict came from one source.
+ *
+ * @generated from message m2mgateway.v1.VerificationCount
+ */
+export type VerificationCount = Message<"m2mgateway.v1.VerificationCount"> & {
+  /**
+   * What was decided.
+   *
+   * @generated from field: m2mgateway.v1.Verdict verdict = 1;
+   */
+  verdict: Verdict;
+
+  /**
+   * What decided it.
+   *
+   * @generated from field: m2mgateway.v1.Source source = 2;
+   */
+  source: Source;
+
+  /**
+   * How often.
+   *
+   * @generated from field: int64 count = 3;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message m2mgateway.v1.VerificationCount.
+ * Use `create(VerificationCountSchema)` to create a new message.
+ */
+export const VerificationCountSchema: GenMessage<VerificationCount> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_gateway_service, 3);
+
+/**
+ * CallStatus counts and times the calls of one RPC.
+ *
+ * @generated from message m2mgateway.v1.CallStatus
+ */
+export type CallStatus = Message<"m2mgateway.v1.CallStatus"> & {
+  /**
+   * Full name of the service; `unknown` for calls that reached no RPC.
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * Name of the method.
+   *
+   * @generated from field: string method = 2;
+   */
+  method: string;
+
+  /**
+   * Calls ended, by the name of their status code: OK, UNAVAILABLE, ...
+   *
+   * @generated from field: map<string, int64> codes = 3;
+   */
+  codes: { [key: string]: bigint };
+
+  /**
+   * How many calls took longer than the bound before and at most the bound of the same place; last, those that took
+   * longer than every bound. Streams count at their end.
+   *
+   * @generated from field: repeated int64 durations = 4;
+   */
+  durations: bigint[];
+};
+
+/**
+ * Describes the message m2mgateway.v1.CallStatus.
+ * Use `create(CallStatusSchema)` to create a new message.
+ */
+export const CallStatusSchema: GenMessage<CallStatus> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_gateway_service, 4);
+
+/**
+ * RecentError is one kind of error: all that had the same method, code and reason.
+ *
+ * @generated from message m2mgateway.v1.RecentError
+ */
+export type RecentError = Message<"m2mgateway.v1.RecentError"> & {
+  /**
+   * Full name of the service; `unknown` for calls that reached no RPC.
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * Name of the method.
+   *
+   * @generated from field: string method = 2;
+   */
+  method: string;
+
+  /**
+   * Name of the status code.
+   *
+   * @generated from field: string code = 3;
+   */
+  code: string;
+
+  /**
+   * The stable reason code.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * How often since `first_time`.
+   *
+   * @generated from field: int64 count = 5;
+   */
+  count: bigint;
+
+  /**
+   * When it occurred first, unless so long ago that it was forgotten in between.
+   *
+   * @generated from field: google.protobuf.Timestamp first_time = 6;
+   */
+  firstTime?: Timestamp | undefined;
+
+  /**
+   * When it occurred last.
+   *
+   * @generated from field: google.protobuf.Timestamp last_time = 7;
+   */
+  lastTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message m2mgateway.v1.RecentError.
+ * Use `create(RecentErrorSchema)` to create a new message.
+ */
+export const RecentErrorSchema: GenMessage<RecentError> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_gateway_service, 5);
+
+/**
+ * Fleet is the replicas that follow one revocation log.
+ *
+ * @generated from message m2mgateway.v1.Fleet
+ */
+export type Fleet = Message<"m2mgateway.v1.Fleet"> & {
+  /**
+   * By name. Without a shared log, this replica alone.
+   *
+   * @generated from field: repeated m2mgateway.v1.Replica replicas = 1;
+   */
+  replicas: Replica[];
+
+  /**
+   * When they were asked about. Old while the shared log cannot be reached, absent while it never was.
+   *
+   * @generated from field: google.protobuf.Timestamp read_time = 2;
+   */
+  readTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message m2mgateway.v1.Fleet.
+ * Use `create(FleetSchema)` to create a new message.
+ */
+export const FleetSchema: GenMessage<Fleet> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_gateway_service, 6);
+
+/**
+ * Replica is a gateway that follows the log, or did within the last ten minutes.
+ *
+ * @generated from message m2mgateway.v1.Replica
+ */
+export type Replica = Message<"m2mgateway.v1.Replica"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How far it has applied the log. Empty while it has applied nothing of the present one.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
+
+  /**
+   * Since its last contact with the log. Beyond the staleness bound it does not use its caches.
+   *
+   * @generated from field: google.protobuf.Duration silence = 3;
+   */
+  silence?: Duration | undefined;
+
+  /**
+   * Whether it is the replica that answers.
+   *
+   * @generated from field: bool self = 4;
+   */
+  self: boolean;
+};
+
+/**
+ * Describes the message m2mgateway.v1.Replica.
+ * Use `create(ReplicaSchema)` to create a new message.
+ */
+export const ReplicaSchema: GenMessage<Replica> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_gateway_service, 7);
+
+/**
+ * WorkerSummary says whose figures were added up.
+ *
+ * @generated from message m2mgateway.v1.WorkerSummary
+ */
+export type WorkerSummary = Message<"m2mgateway.v1.WorkerSummary"> & {
+  /**
+   * How many workers are configured.
+   *
+   * @generated from field: int32 configured = 1;
+   */
+  configured: number;
+
+  /**
+   * How many of them are in these figures. The others are starting, or did not answer in time.
+   *
+   * @generated from field: int32 reporting = 2;
+   */
+  reporting: number;
+
+  /**
+   * How often a worker's process was started anew. Its counters began again at zero.
+   *
+   * @generated from field: int64 restarts = 3;
+   */
+  restarts: bigint;
+};
+
+/**
+ * Describes the message m2mgateway.v1.WorkerSummary.
+ * Use `create(WorkerSummarySchema)` to create a new message.
+ */
+export const WorkerSummarySchema: GenMessage<WorkerSummary> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_gateway_service, 8);
 
 /**
  * Freshness is how fresh a replica's view of the revocation log is.
@@ -154,7 +479,7 @@ export type Freshness = Message<"m2mgateway.v1.Freshness"> & {
  * Use `create(FreshnessSchema)` to create a new message.
  */
 export const FreshnessSchema: GenMessage<Freshness> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 2);
+  messageDesc(file_m2mgateway_v1_gateway_service, 9);
 
 /**
  * CacheStatus counts what the in-process cache holds and did.
@@ -210,7 +535,7 @@ export type CacheStatus = Message<"m2mgateway.v1.CacheStatus"> & {
  * Use `create(CacheStatusSchema)` to create a new message.
  */
 export const CacheStatusSchema: GenMessage<CacheStatus> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 3);
+  messageDesc(file_m2mgateway_v1_gateway_service, 10);
 
 /**
  * UpstreamStatus counts the calls to the upstream API.
@@ -294,7 +619,7 @@ export type UpstreamStatus = Message<"m2mgateway.v1.UpstreamStatus"> & {
  * Use `create(UpstreamStatusSchema)` to create a new message.
  */
 export const UpstreamStatusSchema: GenMessage<UpstreamStatus> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 4);
+  messageDesc(file_m2mgateway_v1_gateway_service, 11);
 
 /**
  * RevocationStatus counts revocations and watchers.
@@ -343,7 +668,7 @@ export type RevocationStatus = Message<"m2mgateway.v1.RevocationStatus"> & {
  * Use `create(RevocationStatusSchema)` to create a new message.
  */
 export const RevocationStatusSchema: GenMessage<RevocationStatus> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 5);
+  messageDesc(file_m2mgateway_v1_gateway_service, 12);
 
 /**
  * PoolStatus counts what AcquireToken holds and did.
@@ -406,7 +731,7 @@ export type PoolStatus = Message<"m2mgateway.v1.PoolStatus"> & {
  * Use `create(PoolStatusSchema)` to create a new message.
  */
 export const PoolStatusSchema: GenMessage<PoolStatus> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 6);
+  messageDesc(file_m2mgateway_v1_gateway_service, 13);
 
 /**
  * Spend is money, by the upstream's list price, free allowances not deducted.
@@ -469,7 +794,7 @@ export type Spend = Message<"m2mgateway.v1.Spend"> & {
  * Use `create(SpendSchema)` to create a new message.
  */
 export const SpendSchema: GenMessage<Spend> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 7);
+  messageDesc(file_m2mgateway_v1_gateway_service, 14);
 
 /**
  * InvalidateCacheRequest says what to forget.
@@ -514,7 +839,7 @@ export type InvalidateCacheRequest = Message<"m2mgateway.v1.InvalidateCacheReque
  * Use `create(InvalidateCacheRequestSchema)` to create a new message.
  */
 export const InvalidateCacheRequestSchema: GenMessage<InvalidateCacheRequest> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 8);
+  messageDesc(file_m2mgateway_v1_gateway_service, 15);
 
 /**
  * InvalidateCacheResponse has no fields.
@@ -529,7 +854,7 @@ export type InvalidateCacheResponse = Message<"m2mgateway.v1.InvalidateCacheResp
  * Use `create(InvalidateCacheResponseSchema)` to create a new message.
  */
 export const InvalidateCacheResponseSchema: GenMessage<InvalidateCacheResponse> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 9);
+  messageDesc(file_m2mgateway_v1_gateway_service, 16);
 
 /**
  * FreshnessState is how much the gateway can be trusted to know.

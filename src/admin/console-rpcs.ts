@@ -1,0 +1,51 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { isIP } from "node:net";
+
+/** The RPCs that the console calls. */
+export interface ConsoleRpcs {
+  /** Whether the path names one. */
+  has(path: string): boolean;
+  /** Answers a request for one, over the Connect protocol. */
+  serve(request: IncomingMessage, response: ServerResponse): void;
+}
+
+/** What decides who may call, of one request. */
+export interface ConsoleCall {
+  readonly method: string;
+  /** Of the connection, not of a header. */
+  readonly remoteAddress: string | undefined;
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
+  /** As browsers send it: `same-origin`, `cross-site`, … */
+  readonly fetchSite: string | undefined;
+}
+
+/**
+ * Why a call is not served, or `undefined` when it may be. Four guards, each for another attack:
+ * - only loopback: the port has no TLS and, in a cluster, is open to whoever scrapes it;
+ * - only names of this machine: a page whose name was rebound to loopback has its own name in Host;
+ * - only the console's origin: a page elsewhere has its own in Origin, and `null` is anybody's;
+ * - only POST: nothing that a link, an image or a prefetch could trigger.
+ */
+export function refusalOf({ method, remoteAddress, host, origin, fetchSite }: ConsoleCall): string | undefined {
+  if (!isLoopback(remoteAddress)) return "the console's calls are answered on loopback only: forward the port to it";
+  if (host === undefined || !isOwnName(host)) return "the Host is not localhost or an IP address";
+  if (origin !== undefined && !/^https?:\/\//.test(origin)) return "the page that calls is of another origin";
+  if (origin !== undefined && origin.replace(/^https?:\/\//, "") !== host)
+    return "the page that calls is of another origin";
+  if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") {
+    return "the page that calls is of another site";
+  }
+  return method === "POST" ? undefined : "calls are POST requests";
+}
+
+function isLoopback(address = ""): boolean {
+  return address === "::1" || /^(?:::ffff:)?127\./.test(address);
+}
+
+/** An address cannot be rebound, and browsers resolve `localhost` and what ends in it to loopback themselves. */
+function isOwnName(host: string): boolean {
+  const [, bracketed, name = ""] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d{1,5})?$/.exec(host) ?? [];
+  if (bracketed !== undefined) return isIP(bracketed) === 6;
+  return isIP(name) === 4 || /^(?:[a-z0-9-]+\.)*localhost$/i.test(name);
+}

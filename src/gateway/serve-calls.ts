@@ -1,0 +1,84 @@
+import type { ConsoleRpcs } from "../admin/console-rpcs.ts";
+import { CallLog } from "../call-log.ts";
+import type { Config } from "../config/settings.ts";
+import type { Domain } from "../domain.ts";
+import { FleetView } from "../fleet-view.ts";
+import type { Metrics } from "../metrics.ts";
+import { observeCalls } from "../observe-calls.ts";
+import type { RecentErrors } from "../recent-errors.ts";
+import type { Admission } from "../rpc/admission.ts";
+import type { HealthStatuses } from "../rpc/health.ts";
+import { createLanes } from "../rpc/lanes.ts";
+import { http1Exchange } from "../rpc/node-exchange.ts";
+import { outcomeInterceptor } from "../rpc/outcome-interceptor.ts";
+import type { RequestListener } from "../rpc/request-listener.ts";
+import { CONSOLE_RPCS, createRoutes } from "../rpc/routes.ts";
+import type { RpcDependencies } from "../rpc/rpc-dependencies.ts";
+import type { RpcServerOptions } from "../rpc/rpc-server.ts";
+import { createValidateInterceptor } from "../rpc/validate-interceptor.ts";
+import { freshnessState, type StatusParts, takeFreshness, takeStatus } from "../status.ts";
+import type { Tracing } from "../tracing/tracing.ts";
+import type { GatewayOptions, Host } from "./gateway-options.ts";
+import { listenOptions } from "./listen-options.ts";
+
+/** What RPCs are served from. */
+export function dependenciesOf(
+  config: Config,
+  domain: Domain,
+  admission: Admission,
+  parts: StatusParts,
+  host: Host | undefined,
+): RpcDependencies {
+  const { fleet, clock } = domain;
+  return {
+    ...domain,
+    watch: config.watch,
+    maxMessageBytes: config.rpc.maxMessageBytes,
+    watchers: parts.watchers,
+    admission,
+    spreadInvalidation: host?.spreadInvalidation,
+    workers: host?.workers,
+    status: () => takeStatus(parts),
+    fleet: fleet === undefined ? undefined : new FleetView({ fleet, clock }),
+    freshness: () => takeFreshness(parts),
+    isDegraded: () => freshnessState(parts) !== "synced",
+  };
+}
+
+export interface CallWatchers {
+  readonly health: HealthStatuses;
+  readonly metrics: Metrics;
+  readonly recentErrors: RecentErrors;
+  readonly tracing: Tracing | undefined;
+}
+
+/** How RPCs are served, and who hears of each. */
+export function rpcOptionsOf(
+  { config, log, tls }: GatewayOptions,
+  dependencies: RpcDependencies,
+  { health, metrics, recentErrors, tracing }: CallWatchers,
+): RpcServerOptions {
+  const callLog = new CallLog(log, dependencies.clock, config.log.access);
+  const logsAll = log.isLevelEnabled("debug");
+  const observers = observeCalls({ metrics, recentErrors, log: callLog, logsAll, tracing });
+  return {
+    listen: listenOptions(config.rpc),
+    tls,
+    transport: config.rpc.transport,
+    admission: dependencies.admission,
+    onEngineError: (err) => log.error({ err }, "a connection failed"),
+    routes: createRoutes(dependencies, health),
+    interceptors: [...(observers.watch === undefined ? [] : [outcomeInterceptor]), createValidateInterceptor()],
+    maxMessageBytes: config.rpc.maxMessageBytes,
+    onCall: metrics.recordRpc,
+    observe: observers.observe,
+    lanes: createLanes(dependencies, observers),
+  };
+}
+
+export function consoleRpcsOf(listener: RequestListener): ConsoleRpcs {
+  return {
+    has: (path) => CONSOLE_RPCS.has(path),
+    serve: (request, response) => listener.handle(http1Exchange(request, response)),
+  };
+}
