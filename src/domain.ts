@@ -14,6 +14,7 @@ import { Sweeper } from "./token/sweeper.ts";
 import { TokenPool } from "./token/token-pool.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
 
 /** Slack for clocks and scheduling, on top of what a verdict can live, before a revocation may be forgotten. */
@@ -27,6 +28,7 @@ export type Domain = ReturnType<typeof createDomain>;
  *
  * @param givenLog the log, where another process follows it; closed with the rest
  * @param admitUnknown see `VerifierOptions`
+ * @param tracing told of what is asked of Redis and the upstream for calls
  * @throws ConfigError when the configuration of Redis cannot be used
  */
 export function createDomain(
@@ -35,10 +37,12 @@ export function createDomain(
   clock: Clock,
   givenLog?: RevocationLog,
   admitUnknown?: () => void,
+  tracing?: Tracing,
 ) {
-  const upstream = createUpstream(config, clock);
+  const upstream = createUpstream(config, clock, tracing);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
-  const { revocationLog, store } = shared;
+  const { revocationLog } = shared;
+  const store = shared.store && (tracing?.tracedStore(shared.store) ?? shared.store);
   const cache = new VerdictCache({
     clock,
     ttlMs: config.cache.verdictTtlMs,
@@ -139,7 +143,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
 }
 
 /** What fails three times a second while Redis is away is not worth as many lines. */
-function everyTenSeconds(clock: Clock, report: (error: unknown) => void): (error: unknown) => void {
+export function everyTenSeconds(clock: Clock, report: (error: unknown) => void): (error: unknown) => void {
   let nextMs = Number.NEGATIVE_INFINITY;
   return (error) => {
     const nowMs = clock.monotonicMs();
@@ -181,7 +185,7 @@ function createFinders({ config, log, clock, upstream, store, recorder, revocati
   return { revalidator, sweeper };
 }
 
-function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
+function createUpstream({ clerk }: Config, clock: Clock, tracing: Tracing | undefined): ClerkUpstream {
   return new ClerkUpstream({
     baseUrl: clerk.url,
     machineSecretKey: clerk.machineSecretKey?.reveal(),
@@ -194,5 +198,6 @@ function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
     maxRequestsPerSecond: clerk.maxRequestsPerSecond,
     apiVersion: clerk.apiVersion,
     clock,
+    traceAttempt: tracing?.traceAttempt,
   });
 }

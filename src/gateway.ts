@@ -1,15 +1,16 @@
 import { type AdminServer, type Readiness, startAdminServer } from "./admin/admin-server.ts";
-import { createCallLog } from "./call-log.ts";
+import { CallLog } from "./call-log.ts";
 import type { Config } from "./config/settings.ts";
 import type { TlsFiles } from "./config/tls-files.ts";
-import { createDomain, type Domain } from "./domain.ts";
-import type { Logger } from "./logger.ts";
+import { createDomain, type Domain, everyTenSeconds } from "./domain.ts";
+import { type Logger, withFields } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
+import { observeCalls } from "./observe-calls.ts";
 import { Admission } from "./rpc/admission.ts";
-import type { CallReport } from "./rpc/call-report.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createLanes } from "./rpc/lanes.ts";
 import { LoopDelay } from "./rpc/loop-delay.ts";
+import { outcomeInterceptor } from "./rpc/outcome-interceptor.ts";
 import { createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
 import { type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
@@ -25,6 +26,7 @@ import {
 import { systemClock } from "./system-clock.ts";
 import type { Clock, RevocationLog } from "./token/ports.ts";
 import type { InvalidationTarget } from "./token/verdict-cache.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -72,6 +74,7 @@ export interface Gateway {
 }
 
 const HEALTH_INTERVAL_MS = 250;
+const NO_SPANS = { exported: 0, failed: 0, dropped: 0 };
 const NOTHING_OPEN = { connections: 0, streams: 0, refusedStreams: 0 };
 
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
@@ -104,9 +107,11 @@ export async function openGateway(
 ): Promise<GatewayBody> {
   const { config, version } = options;
   const clock = overrides.clock ?? systemClock;
+  const tracing = await openTraces(options, clock);
+  const log = tracing === undefined ? options.log : withFields(options.log, () => tracing.ids());
   const loopDelay = new LoopDelay(clock);
   const admission = new Admission(config.limits, loopDelay);
-  const domain = createDomain(config, options.log, clock, host?.revocationLog, () => admission.admitUnknown());
+  const domain = createDomain(config, log, clock, host?.revocationLog, () => admission.admitUnknown(), tracing);
   await domain.start();
   const stopMeasuring = loopDelay.start();
   const lifetime = { draining: false };
@@ -118,6 +123,7 @@ export async function openGateway(
     startedAtMs: domain.clock.wallMs(),
     upstreamUrl: config.clerk.url,
     watchers: { open: 0, cut: 0 },
+    spans: () => tracing?.counts ?? NO_SPANS,
     open: () => rpc?.counts() ?? NOTHING_OPEN,
     overload: () => admission.snapshot(rpc?.counts().refusedStreams ?? 0),
     isDraining: () => lifetime.draining,
@@ -132,6 +138,7 @@ export async function openGateway(
     await rpc?.drain(config.rpc.drainGraceMs);
     stopMeasuring();
     await domain.close();
+    await tracing?.close();
   };
   let closed: Promise<void> | undefined;
   return {
@@ -141,7 +148,8 @@ export async function openGateway(
     freshness: () => takeFreshness(parts),
     async listen() {
       const { spreadInvalidation } = host ?? {};
-      rpc = await serveRpcs(options, domain, parts, health, metrics, { admission, spreadInvalidation });
+      const more = { admission, spreadInvalidation };
+      rpc = await serveRpcs({ ...options, log }, domain, parts, health, metrics, more, tracing);
       return rpc.url;
     },
     close() {
@@ -158,6 +166,7 @@ function serveRpcs(
   health: HealthStatuses,
   metrics: Metrics,
   more: Pick<RpcDependencies, "admission" | "spreadInvalidation">,
+  tracing: Tracing | undefined,
 ): Promise<RpcServer> {
   const dependencies: RpcDependencies = {
     ...domain,
@@ -169,15 +178,8 @@ function serveRpcs(
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
   };
-  const logCall = createCallLog(log, domain.clock);
-  const onCall = (report: CallReport) => {
-    metrics.recordRpc(report);
-    logCall(report);
-  };
-  const onCalls = (report: CallReport, count: number) => {
-    metrics.recordRpc(report, count);
-    if (log.isLevelEnabled("debug")) for (let i = 0; i < count; i++) logCall(report);
-  };
+  const callLog = new CallLog(log, domain.clock, config.log.access);
+  const observers = observeCalls({ metrics, log: callLog, logsAll: log.isLevelEnabled("debug"), tracing });
   return startRpcServer({
     listen: config.rpc.listen,
     tls,
@@ -185,10 +187,28 @@ function serveRpcs(
     admission: more.admission,
     onEngineError: (err) => log.error({ err }, "a connection failed"),
     routes: createRoutes(dependencies, health),
-    interceptors: [createValidateInterceptor()],
+    interceptors: [...(observers.watch === undefined ? [] : [outcomeInterceptor]), createValidateInterceptor()],
     maxMessageBytes: config.rpc.maxMessageBytes,
-    onCall,
-    lanes: createLanes(dependencies, onCall, onCalls),
+    onCall: metrics.recordRpc,
+    observe: observers.observe,
+    lanes: createLanes(dependencies, observers),
+  });
+}
+
+/** Traces where they are on; else not even the packages that make them are loaded. */
+async function openTraces({ config, log, version }: GatewayOptions, clock: Clock): Promise<Tracing | undefined> {
+  const { tracing: settings, clerk, gateway } = config;
+  const { endpoint, disabled } = settings;
+  if (endpoint === undefined || disabled) return undefined;
+  const { openTracing } = await import("./tracing/open-tracing.ts");
+  return openTracing({
+    settings,
+    endpoint,
+    version,
+    instance: gateway.replica,
+    upstreamUrl: clerk.url,
+    clock,
+    onError: everyTenSeconds(clock, (err) => log.warn({ err }, "traces cannot be sent")),
   });
 }
 

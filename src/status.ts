@@ -18,16 +18,25 @@ export interface StatusSnapshot {
   /** Milliseconds since the epoch. */
   readonly startedAtMs: number;
   readonly freshness: FreshnessSnapshot;
+  readonly feed: FeedSnapshot;
   readonly cache: CacheSnapshot;
   readonly upstream: UpstreamSnapshot;
   readonly revocations: RevocationSnapshot;
   readonly spend: SpendSnapshot;
+  /** Spans of traces, by what became of them. */
+  readonly spans: SpansSnapshot;
   readonly pool: PoolSnapshot;
   /** What the RPC port has open. */
   readonly open: { readonly connections: number; readonly streams: number; readonly refusedStreams: number };
   readonly overload: OverloadSnapshot;
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
+}
+
+export interface SpansSnapshot {
+  readonly exported: number;
+  readonly failed: number;
+  readonly dropped: number;
 }
 
 export type FreshnessState = "synced" | "unsynced" | "degraded" | "not_serving";
@@ -43,8 +52,27 @@ export interface FreshnessSnapshot {
   readonly boundMs: number;
 }
 
+/** How the log of revocations is followed. */
+export interface FeedSnapshot {
+  readonly reads: number;
+  readonly failedReads: number;
+  /** From the making of revocations, by their makers' clocks, to their application here. */
+  readonly lag: DurationsSnapshot;
+}
+
+/** How long things took. */
+export interface DurationsSnapshot {
+  /** Upper bounds of the buckets but the last, which has none. */
+  readonly boundsMs: readonly number[];
+  /** By bucket, each without those of the others. */
+  readonly counts: ArrayLike<number>;
+  readonly sumMs: number;
+}
+
 export interface CacheSnapshot {
   readonly knownEntries: number;
+  /** Estimated size of the known entries. */
+  readonly knownBytes: number;
   readonly refusedEntries: number;
   readonly hits: number;
   readonly misses: number;
@@ -64,6 +92,9 @@ export interface UpstreamSnapshot {
   readonly requests: Readonly<Record<Operation, number>>;
   /** Calls that ended undecided. */
   readonly failures: Readonly<Record<Operation, number>>;
+  /** Calls that have ended, repeats included in them, by outcome: `OK` or the reason. */
+  readonly calls: readonly { readonly operation: Operation; readonly outcome: string; readonly count: number }[];
+  readonly durations: Readonly<Record<Operation, DurationsSnapshot>>;
   readonly retries: number;
   readonly shed: number;
   readonly inFlight: number;
@@ -132,6 +163,7 @@ export interface StatusParts {
   readonly pool: TokenPool;
   readonly watchers: WatcherCounts;
   readonly open: () => StatusSnapshot["open"];
+  readonly spans: () => SpansSnapshot;
   readonly overload: () => OverloadSnapshot;
   readonly isDraining: () => boolean;
 }
@@ -147,7 +179,7 @@ const CREATION_USD_MICROS = 1_000;
 const VERIFICATION_USD_MICROS = 10;
 
 export function takeStatus(parts: StatusParts): StatusSnapshot {
-  const { verifier, upstream, cache, revocations, recorder, revalidator, sweeper, watchers, pool } = parts;
+  const { verifier, upstream, cache, feed, revocations, recorder, revalidator, sweeper, watchers, pool } = parts;
   const stats = upstream.stats;
   const savedVerifications = verifier.counts.hits + verifier.joinedCount;
   const savedCreations = pool.counts.hits + pool.counts.joined;
@@ -155,11 +187,14 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
     version: parts.version,
     replica: parts.replica,
     open: parts.open(),
+    spans: parts.spans(),
     overload: parts.overload(),
     startedAtMs: parts.startedAtMs,
     freshness: takeFreshness(parts),
+    feed: { reads: feed.reads, failedReads: feed.failedReads, lag: feed.lag },
     cache: {
       knownEntries: cache.knownCount,
+      knownBytes: cache.knownBytes,
       refusedEntries: cache.refusedCount,
       hits: verifier.counts.hits,
       misses: verifier.counts.misses,

@@ -43,6 +43,18 @@ const CHECKS: readonly Check[] = [
     },
   },
   {
+    paths: ["tracing.headers", "tracing.endpoint", "gateway.insecure"],
+    find: ({ tracing, gateway }) => {
+      if (tracing.headers === undefined || tracing.endpoint === undefined || gateway.insecure) return undefined;
+      const url = new URL(tracing.endpoint);
+      if (url.protocol === "https:" || isLoopback(url.hostname.replace(/^\[|\]$/g, ""))) return undefined;
+      return {
+        what: "would go unencrypted to another machine with every batch of traces",
+        fix: "give OTEL_EXPORTER_OTLP_ENDPOINT with https, or set GATEWAY_INSECURE=true if the network in between is safe",
+      };
+    },
+  },
+  {
     paths: ["admin.listen", "rpc.listen"],
     find: ({ admin, rpc }) =>
       addressesCollide(admin.listen, rpc.listen)

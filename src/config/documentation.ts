@@ -14,6 +14,7 @@ const GROUP_TITLES: Readonly<Record<string, string>> = {
   revocations: "Revocations",
   watch: "Watchers",
   log: "Logs",
+  tracing: "Traces",
 };
 
 const INTRODUCTION = `# Configuration

@@ -12,6 +12,7 @@ import { poolSettings } from "./settings/pool.ts";
 import { redisSettings } from "./settings/redis.ts";
 import { revocationsSettings } from "./settings/revocations.ts";
 import { rpcSettings } from "./settings/rpc.ts";
+import { tracingSettings } from "./settings/tracing.ts";
 import { watchSettings } from "./settings/watch.ts";
 
 /** Every setting, grouped as in `Config` and in the file. The types, the checks and the documentation derive from it. */
@@ -29,6 +30,7 @@ export const configSchema = z.strictObject({
   revocations: revocationsSettings,
   watch: watchSettings,
   log: logSettings,
+  tracing: tracingSettings,
 });
 
 /** The configuration, complete and valid. Its secrets are `Secret`s. */

@@ -14,6 +14,12 @@ import type { StreamsOwner } from "./streams-owner.ts";
 const DRAIN_PING = Buffer.from("draining", "latin1");
 /** How long a client has to close its end after ours, so that what it still sends does not meet a reset. */
 const LINGER_MS = 1000;
+/** What is read and dropped of a client that goes on sending after it was told to stop, before it is cut. */
+const MAX_DROPPED_BYTES = 1024 * 1024;
+/** What a client that sends without a pause has read before all others get their turn; the kernel gives 64 KiB at once. */
+const TURN_BYTES = 64 * 1024;
+/** Input that comes within so long is of one turn. */
+const TURN_MS = 5;
 
 /** One client's connection: its socket, its life from preface to end, and the streams on it. */
 export class Connection implements StreamsOwner {
@@ -25,6 +31,10 @@ export class Connection implements StreamsOwner {
   readonly #streams: Streams;
   readonly #openedAtMs = performance.now();
   #isReading = false;
+  #turnBeganMs = this.#openedAtMs;
+  #turnBytes = 0;
+  #isWaitingForTurn = false;
+  #droppedBytes = 0;
   #isPaused = false;
   /** Nothing is read or written any more; what was written is on its way out. */
   #isOver = false;
@@ -120,7 +130,11 @@ export class Connection implements StreamsOwner {
   }
 
   #onRead(bytes: Buffer, length: number): void {
-    if (this.#isOver) return;
+    if (this.#isOver) {
+      this.#droppedBytes += length;
+      if (this.#droppedBytes > MAX_DROPPED_BYTES) this.destroy();
+      return;
+    }
     const nowMs = performance.now();
     this.#activeAtMs = nowMs;
     this.#isReading = true;
@@ -134,7 +148,27 @@ export class Connection implements StreamsOwner {
     this.#streams.finish();
     this.#noteMidway(nowMs);
     this.flush();
+    this.#takeTurns(length, nowMs);
   }
+
+  /** The runtime reads up to two mebibytes of one connection before it looks at the next. */
+  #takeTurns(bytes: number, nowMs: number): void {
+    if (nowMs - this.#turnBeganMs > TURN_MS) {
+      this.#turnBeganMs = nowMs;
+      this.#turnBytes = 0;
+    }
+    this.#turnBytes += bytes;
+    if (this.#turnBytes < TURN_BYTES || this.#isPaused || this.#isOver || this.#isWaitingForTurn) return;
+    this.#turnBytes = 0;
+    this.#isWaitingForTurn = true;
+    this.socket.pause();
+    setImmediate(this.#onTurn);
+  }
+
+  readonly #onTurn = (): void => {
+    this.#isWaitingForTurn = false;
+    if (!this.#isPaused) this.socket.resume();
+  };
 
   readonly #onDrain = (): void => {
     if (this.#isOver) return;
@@ -145,7 +179,7 @@ export class Connection implements StreamsOwner {
     this.#isPaused = false;
     // The client is not to blame for what was not read meanwhile.
     if (this.#reader.isMidway) this.#midwaySinceMs = nowMs;
-    this.socket.resume();
+    if (!this.#isWaitingForTurn) this.socket.resume();
   };
 
   #noteMidway(nowMs: number): void {

@@ -39,8 +39,8 @@ export class Streams implements FrameSink, StreamHost {
   #nowMs: number;
 
   constructor(context: EngineContext, owner: StreamsOwner, output: Output, nowMs: number) {
-    const { limits, lanes, unread, streams } = context;
-    this.open = new StreamTable(limits, streams);
+    const { limits, lanes, unread } = context;
+    this.open = new StreamTable(limits, context.streams);
     this.#context = context;
     this.#owner = owner;
     this.#output = output;
@@ -52,7 +52,6 @@ export class Streams implements FrameSink, StreamHost {
     this.#desk = new LaneDesk(this.sender, output);
   }
 
-  /** A chunk of input is about to be read. */
   begin(nowMs: number): void {
     this.#nowMs = nowMs;
   }
@@ -280,6 +279,7 @@ export class Streams implements FrameSink, StreamHost {
     stream.isUnwanted = true;
     this.open.add(stream);
     stream.respond(HEADERS_TOO_LARGE, true);
+    this.#guard.tooLarge(this.#nowMs);
   }
 
   #onSent(stream: ServerStream): void {

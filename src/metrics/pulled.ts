@@ -1,4 +1,4 @@
-import type { FreshnessState, Operation, StatusSnapshot } from "../status.ts";
+import type { DurationsSnapshot, FreshnessState, Operation, StatusSnapshot } from "../status.ts";
 
 /** One value of a metric. */
 export interface Sample {
@@ -32,6 +32,14 @@ export const PULLED: readonly Pulled[] = [
       verifications.map(({ verdict, source, count }) => ({ value: count, labels: { verdict, source } })),
   },
   byOperation("upstream_requests_total", "HTTP requests sent to the upstream, retries included.", "requests"),
+  {
+    kind: "counter",
+    name: "upstream_calls_total",
+    help: "Upstream calls ended, waiting and repeats included, by outcome: `OK` when the upstream decided, else the reason.",
+    labelNames: ["operation", "outcome"],
+    read: ({ upstream }) =>
+      upstream.calls.map(({ operation, outcome, count }) => ({ value: count, labels: { operation, outcome } })),
+  },
   byOperation("upstream_failures_total", "Upstream calls that ended undecided.", "failures"),
   counter("upstream_retries_total", "HTTP requests that repeated a failed one.", (s) => s.upstream.retries),
   counter("upstream_shed_total", "Upstream calls refused here by the caps.", (s) => s.upstream.shed),
@@ -50,6 +58,7 @@ export const PULLED: readonly Pulled[] = [
       { value: cache.refusedEntries, labels: { kind: "refused" } },
     ],
   },
+  gauge("cache_bytes", "Estimated size of the known tokens held.", (s) => s.cache.knownBytes),
   counter("cache_hits_total", "Verifications answered without the upstream.", (s) => s.cache.hits),
   counter("cache_misses_total", "Verifications that needed the upstream's answer.", (s) => s.cache.misses),
   counter("cache_joined_total", "Misses that joined a question under way.", (s) => s.cache.joined),
@@ -102,6 +111,39 @@ export const PULLED: readonly Pulled[] = [
     read: ({ freshness }) =>
       FRESHNESS_STATES.map((state) => ({ value: state === freshness.state ? 1 : 0, labels: { state } })),
   },
+  counter("feed_reads_total", "Times the log of revocations was read to its end.", (s) => s.feed.reads),
+  counter("feed_read_failures_total", "Times the log could not be read.", (s) => s.feed.failedReads),
+  {
+    kind: "counter",
+    name: "spend_calls_total",
+    help: "Upstream calls that the list price bills: tokens created and verifications answered.",
+    labelNames: ["operation"],
+    read: ({ spend }) => [
+      { value: spend.creations, labels: { operation: "create" } },
+      { value: spend.verifications, labels: { operation: "verify" } },
+    ],
+  },
+  {
+    kind: "counter",
+    name: "saved_calls_total",
+    help: "Verifications answered, and tokens acquired, without an upstream call of their own.",
+    labelNames: ["operation"],
+    read: ({ spend }) => [
+      { value: spend.savedCreations, labels: { operation: "create" } },
+      { value: spend.savedVerifications, labels: { operation: "verify" } },
+    ],
+  },
+  {
+    kind: "counter",
+    name: "trace_spans_total",
+    help: "Spans of traces, by what became of them: taken by the collector, not taken, or dropped because too many waited.",
+    labelNames: ["outcome"],
+    read: ({ spans }) => [
+      { value: spans.exported, labels: { outcome: "exported" } },
+      { value: spans.failed, labels: { outcome: "failed" } },
+      { value: spans.dropped, labels: { outcome: "dropped" } },
+    ],
+  },
   gauge("pool_tokens", "Tokens held for AcquireToken.", (s) => s.pool.tokens),
   counter("pool_hits_total", "Tokens acquired from memory.", (s) => s.pool.hits),
   counter("pool_joined_total", "Tokens acquired from a creation that was under way.", (s) => s.pool.joined),
@@ -127,6 +169,36 @@ export const PULLED: readonly Pulled[] = [
     "Cost of the upstream calls spared by list price, in US dollars.",
     (s) => s.spend.savedUsdMicros * USD_PER_MICRO,
   ),
+];
+
+/** A histogram whose durations are counted elsewhere. */
+export interface PulledHistogram {
+  /** Without the prefix that all have. */
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+  readonly read: (status: StatusSnapshot) => readonly TimedSeries[];
+}
+
+export interface TimedSeries {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly durations: DurationsSnapshot;
+}
+
+export const PULLED_HISTOGRAMS: readonly PulledHistogram[] = [
+  {
+    name: "feed_lag_seconds",
+    help: "From the making of a revocation at whichever replica, by its clock, to its application at this one, by this clock.",
+    labelNames: [],
+    read: ({ feed }) => [{ labels: {}, durations: feed.lag }],
+  },
+  {
+    name: "upstream_duration_seconds",
+    help: "How long upstream calls took, waiting and repeats included.",
+    labelNames: ["operation"],
+    read: ({ upstream }) =>
+      OPERATIONS.map((operation) => ({ labels: { operation }, durations: upstream.durations[operation] })),
+  },
 ];
 
 function counter(name: string, help: string, value: (status: StatusSnapshot) => number): Pulled {

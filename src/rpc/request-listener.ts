@@ -2,8 +2,9 @@ import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/conne
 import { canceled } from "../token/errors.ts";
 import type { Admission, Limit } from "./admission.ts";
 import { type CallContext, contextValuesOf, drainingError } from "./call-context.ts";
+import type { ObserveCall } from "./call-observer.ts";
 import { CallPlace, Probes } from "./call-place.ts";
-import { CallReporter, type OnCall } from "./call-report.ts";
+import { CallReporter } from "./call-report.ts";
 import { worthOf } from "./call-worth.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
@@ -16,7 +17,7 @@ import { answerUnknown } from "./unknown-rpc.ts";
 
 export interface RequestListenerOptions {
   readonly handlers: readonly UniversalHandler[];
-  readonly onCall: OnCall;
+  readonly observe: ObserveCall;
   readonly presentError: PresentError;
   /** How long the body of a call with a single request message may take to arrive, in milliseconds. */
   readonly bodyTimeoutMs: number;
@@ -45,7 +46,7 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
 
   const refuse = (handler: UniversalHandler, exchange: Exchange, limit: Limit) => {
     admission.refuse(limit);
-    const reporter = reporterOf(handler, exchange, options);
+    const { reporter } = observed(handler, exchange, options);
     reporter.end(refused.answer(exchange, limit), undefined);
     exchange.discardRest(options.bodyTimeoutMs, true);
   };
@@ -95,7 +96,7 @@ async function serve(
   place: CallPlace | undefined,
 ): Promise<void> {
   const protocol = protocolOf(exchange.header("content-type"));
-  const reporter = reporterOf(handler, exchange, options);
+  const { call, reporter } = observed(handler, exchange, options);
   const context: CallContext = { drain, thrown: undefined };
   const caller = new AbortController();
   let answered = false;
@@ -104,12 +105,15 @@ async function serve(
     reporter.end(connectErrorFrom(canceled()), undefined);
     caller.abort(canceled());
   });
-  try {
-    const answer = await handler(universalRequest(exchange, caller.signal, options, handler, context, place));
+  const answer = async () => {
+    const response = await handler(universalRequest(exchange, caller.signal, options, handler, context, place));
     const answerPlace = handler.method.methodKind === "unary" ? place : undefined;
-    const error = await writeResponse(exchange, answer, protocol, options.presentError, answerPlace);
+    return await writeResponse(exchange, response, protocol, options.presentError, answerPlace);
+  };
+  try {
+    const error = await (call.run?.(answer) ?? answer());
     answered = true;
-    reporter.end(error, context.thrown);
+    reporter.end(error, context.thrown, context.outcome);
     exchange.discardRest(options.bodyTimeoutMs, !takesOne(handler));
   } catch (error) {
     answered = true;
@@ -143,9 +147,11 @@ function universalRequest(
   };
 }
 
-function reporterOf({ service, method }: UniversalHandler, exchange: Exchange, { onCall }: RequestListenerOptions) {
+function observed({ service, method }: UniversalHandler, exchange: Exchange, { observe }: RequestListenerOptions) {
   const protocol = protocolOf(exchange.header("content-type"));
-  return new CallReporter(onCall, { service: service.typeName, method: method.name, protocol });
+  const labels = { service: service.typeName, method: method.name, protocol };
+  const call = observe(labels, (name) => exchange.header(name));
+  return { call, reporter: new CallReporter(call.onEnd, labels) };
 }
 
 function takesOne({ method }: UniversalHandler): boolean {

@@ -7,11 +7,13 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import type { Admission } from "./admission.ts";
+import { type ObserveCall, observeEnds } from "./call-observer.ts";
 import type { OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";
 import { createEngineHttp2, type Lanes } from "./engine-http2.ts";
 import { createErrorInterceptor } from "./error-interceptor.ts";
+import { limitPipelines } from "./http1-pipelines.ts";
 import type { Http2Transport } from "./http2-transport.ts";
 import { type ListenAddress, listen, portOf, urlOf } from "./listen.ts";
 import { splitByProtocol } from "./listener.ts";
@@ -46,6 +48,8 @@ export interface RpcServerOptions {
   readonly maxMessageBytes: number;
   /** Called once for each call, at its end. Must not throw. */
   readonly onCall: OnCall;
+  /** Called once for each call, at its beginning; tells `onCall` itself, where it is given. Must not throw. */
+  readonly observe?: ObserveCall | undefined;
   /** A connection was closed because of a mistake in the engine. */
   readonly onEngineError: (error: unknown) => void;
   /**
@@ -88,7 +92,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const presentError = options.presentError ?? connectErrorFrom;
   const listener = createRequestListener({
     handlers: handlersOf(options, presentError),
-    onCall: options.onCall,
+    observe: options.observe ?? observeEnds(options.onCall),
     presentError,
     bodyTimeoutMs: BODY_TIMEOUT_MS,
     admission: options.admission,
@@ -135,7 +139,7 @@ function createHttp2(options: RpcServerOptions, listener: RequestListener): Http
 }
 
 function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefined): http.Server | https.Server {
-  const serve: http.RequestListener = (request, response) => listener.handle(http1Exchange(request, response));
+  const serve = limitPipelines((request, response) => listener.handle(http1Exchange(request, response)));
   if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);
   return https.createServer({ ...HTTP1_OPTIONS, ...TLS_OPTIONS, cert: tls.cert, key: tls.key }, serve);
 }

@@ -15,6 +15,7 @@ import {
 import type { ServerStream } from "../http2/server-stream.ts";
 import { formatCursor } from "../token/cursor.ts";
 import type { OverloadLimits } from "./admission.ts";
+import { observeEnds } from "./call-observer.ts";
 import type { CallReport } from "./call-report.ts";
 import { envelope } from "./plain-grpc.ts";
 import { WatchLane } from "./watch-lane.ts";
@@ -38,7 +39,11 @@ async function startLane(limits: Partial<OverloadLimits> = {}) {
   });
   const admission = admissionWith(limits);
   const watch = { heartbeatMs: HEARTBEAT_MS, maxLag: MAX_LAG };
-  const lane = new WatchLane({ ...domain, watch, watchers, admission, freshness }, (report) => reports.push(report));
+  const dependencies = { ...domain, watch, watchers, admission, freshness };
+  const lane = new WatchLane(
+    dependencies,
+    observeEnds((report) => reports.push(report)),
+  );
   const onStream = (stream: ServerStream) => {
     if (!lane.admits(stream.head)) stream.reset(11);
     else {

@@ -16,7 +16,8 @@ import { canceled, GatewayError } from "../token/errors.ts";
 import type { Clock, LogEntry } from "../token/ports.ts";
 import type { MachineId } from "../token/token.ts";
 import { Watch, type WatchEvent } from "../token/watch.ts";
-import { CallReporter, type OnCall } from "./call-report.ts";
+import type { ObserveCall } from "./call-observer.ts";
+import { CallReporter } from "./call-report.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { envelope, onlyMessage, plainGrpcHeaders } from "./plain-grpc.ts";
 import type { StreamLane } from "./stream-lane.ts";
@@ -41,16 +42,16 @@ const LABELS = {
 export class WatchLane implements StreamLane {
   readonly path = `/${LABELS.service}/${LABELS.method}`;
   readonly dependencies: WatchDependencies;
-  readonly #onCall: OnCall;
+  readonly #observe: ObserveCall;
   readonly #validator = createValidator();
   readonly #watchers = new Set<Watcher>();
   readonly #encoded = new WeakMap<LogEntry, Uint8Array>();
   #stop: (() => void) | undefined;
   #isDraining = false;
 
-  constructor(dependencies: WatchDependencies, onCall: OnCall) {
+  constructor(dependencies: WatchDependencies, observe: ObserveCall) {
     this.dependencies = dependencies;
-    this.#onCall = onCall;
+    this.#observe = observe;
   }
 
   admits(head: RequestHead): boolean {
@@ -101,7 +102,7 @@ export class WatchLane implements StreamLane {
   }
 
   #add(stream: ServerStream, options: WatchRequest): void {
-    const reporter = new CallReporter(this.#onCall, LABELS);
+    const reporter = new CallReporter(this.#observe(LABELS, (name) => fieldOf(stream.head, name)).onEnd, LABELS);
     const { feed, revocations, clock, watch, watchers } = this.dependencies;
     const watcher = new Watcher(this, stream, new Watch({ ...options, ...watch, revocations, clock }), reporter);
     this.#watchers.add(watcher);

@@ -125,6 +125,11 @@ export class VerdictCache {
     return this.#known.size;
   }
 
+  /** Estimated size of the known tokens, claims included. */
+  get knownBytes(): number {
+    return this.#known.calculatedSize;
+  }
+
   get refusedCount(): number {
     return this.#refused.size;
   }

@@ -15,6 +15,7 @@ import {
   rawHttp2,
   startHostile,
 } from "../support/hostile-fixture.ts";
+import { startOtlpReceiver } from "../support/otlp/otlp-receiver.ts";
 
 const PROTOCOLS: readonly Protocol[] = ["grpc", "grpcWeb", "connect", "connectH1"];
 const SERVICE = "/m2mgateway.v1.TokenService";
@@ -128,7 +129,14 @@ async function badCalls(hostile: Hostile, seen: Seen, secret: string): Promise<v
       await seen.answer(post(hostile.gateway, `${SERVICE}/VerifyToken`, type, body));
     }
     for (const type of ["application/grpc+json", "application/grpc", "application/grpc-web+json"]) {
-      const headers = { "content-type": type, authorization: `Bearer ${secret}`, "x-token": secret };
+      const headers = {
+        "content-type": type,
+        authorization: `Bearer ${secret}`,
+        "x-token": secret,
+        "x-request-id": secret,
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        tracestate: `vendor=${secret.slice(0, 250)}`,
+      };
       seen.note(await rawHttp2(hostile.gateway, `${SERVICE}/VerifyToken`, headers, envelope(Buffer.from(body))));
     }
   }
@@ -207,10 +215,18 @@ describe("the gateway", { timeout: 240_000 }, () => {
       return true;
     });
     const onLine = (line: string) => seen.note(line);
-    const hostile = await startHostile({ env: { GATEWAY_LOG_FORMAT: format, CLERK_MAX_ATTEMPTS: "1" }, onLine });
+    const receiver = await startOtlpReceiver();
+    const env = {
+      GATEWAY_LOG_FORMAT: format,
+      GATEWAY_ACCESS_LOG: "1",
+      CLERK_MAX_ATTEMPTS: "1",
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      OTEL_EXPORTER_OTLP_HEADERS: "x-collector-key=ak_collectors9Zb7Vn5Rw2Tj6Yc1Xd",
+    };
+    const hostile = await startHostile({ env, onLine });
     const other = await startEmulator();
     try {
-      seen.secrets.push(hostile.emulator.instanceKey);
+      seen.secrets.push(hostile.emulator.instanceKey, "ak_collectors9Zb7Vn5Rw2Tj6Yc1Xd");
       for (const { secretKey } of hostile.emulator.machines()) seen.secrets.push(secretKey);
       const stop = new AbortController();
       const watching = (async () => {
@@ -238,9 +254,14 @@ describe("the gateway", { timeout: 240_000 }, () => {
     } finally {
       await hostile[Symbol.asyncDispose]();
       await other.close();
+      // As strings, and as the bytes that left.
+      seen.note(receiver.spans);
+      for (const { path, body } of receiver.requests) seen.note(`${path} ${body.toString("latin1")}`);
+      await receiver[Symbol.asyncDispose]();
       stderr.mockRestore();
     }
     expect(hostile.lines.length).toBeGreaterThan(100);
+    expect(receiver.spans.length).toBeGreaterThan(100);
     expect(seen.leaks()).toEqual([]);
   });
 });

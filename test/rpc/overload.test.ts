@@ -172,6 +172,24 @@ describe("request bytes beyond the bound", () => {
   });
 });
 
+describe("a client that pipelines over HTTP/1.1", () => {
+  const request = `POST ${VERIFY} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{"token":"mt_1"}`;
+
+  it("is served a few, and loses its connection for hundreds, of which few are begun", async () => {
+    await using held = await startHolding({});
+    const [few, many] = await Promise.all([connect(held.gateway), connect(held.gateway)]);
+    few.write(request.repeat(20));
+    await eventually(() => held.admission.inFlight === 20);
+    many.write(request.repeat(500));
+    await closed(many);
+    held.letGo();
+    await eventually(() => held.admission.inFlight === 0);
+    expect(held.gateway.reports).toHaveLength(52);
+    expect(few.destroyed).toBe(false);
+    few.destroy();
+  });
+});
+
 async function connect({ server }: FakeGateway): Promise<net.Socket> {
   const socket = net.connect(server.port, "127.0.0.1");
   socket.on("error", () => undefined);

@@ -11,6 +11,7 @@ import {
   type VerifyTokenStreamResponse,
   VerifyTokenStreamResponseSchema,
 } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
+import { observeEnds } from "../../src/rpc/call-observer.ts";
 import type { CallReport } from "../../src/rpc/call-report.ts";
 import type { RpcDependencies } from "../../src/rpc/rpc-dependencies.ts";
 import { VerifyStreamLane } from "../../src/rpc/verify-stream-lane.ts";
@@ -140,7 +141,7 @@ export async function serveStreams(domain: Domain, served: Served, maxMessageByt
             maxMessageBytes,
             onCall,
             transport: "engine",
-            lanes: { unary: [], streams: [new VerifyStreamLane(dependencies, onCall)] },
+            lanes: { unary: [], streams: [new VerifyStreamLane(dependencies, observeEnds(onCall))] },
           },
         },
   );
