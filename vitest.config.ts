@@ -10,7 +10,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "node",
-          include: ["test/{e2e,hostile,interop,rpc,faults}/**/*.test.ts"],
+          include: ["test/{e2e,hostile,interop,lifecycle,rpc,tls,faults}/**/*.test.ts"],
           // What pools hold is the same under either.
           exclude: ["test/e2e/pool.test.ts"],
           env: { GATEWAY_TRANSPORT: "node" },

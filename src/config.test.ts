@@ -1,7 +1,7 @@
-import { rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { makeCertificateFiles } from "../test/support/certificates.ts";
 import { files, fromFile, INSTANCE_KEY, problemsOf } from "../test/support/config-cases.ts";
-import { makeCertificate } from "../test/support/redis/tls-certificates.ts";
 import { describeConfig } from "./config/describe.ts";
 import { configFromHandover, loadConfig } from "./config.ts";
 
@@ -92,11 +92,11 @@ describe("sources", () => {
       GATEWAY_LISTEN: "unix:/g.sock",
       CLERK_MAX_QUEUE: "7",
     };
-    const { config, handover } = loadConfig(fromFile("log: { level: warn }", env));
+    const { config, keyFiles, handover } = loadConfig(fromFile("log: { level: warn }", env));
     const other = configFromHandover(handover());
-    expect(other).toEqual(config);
-    expect(other.clerk.secretKey?.reveal()).toBe(INSTANCE_KEY);
-    expect(() => configFromHandover('{"rpc":{"workers":0}}')).toThrow();
+    expect(other).toEqual({ config, keyFiles });
+    expect(other.config.clerk.secretKey?.reveal()).toBe(INSTANCE_KEY);
+    expect(() => configFromHandover('{"raw":{"rpc":{"workers":0}},"keyFiles":{}}')).toThrow();
   });
 
   test("the loaded configuration cannot be changed", () => {
@@ -145,8 +145,8 @@ describe("settings that depend on each other", () => {
     expect(problemsOf({ env: { GATEWAY_ADMIN_LISTEN: "unix:/run/admin.sock" } }).lines).toHaveLength(1);
   });
 
-  test("with TLS the RPC port leaves this machine without GATEWAY_INSECURE, the admin port does not", async () => {
-    const { certFile, keyFile, directory } = await makeCertificate();
+  test("with TLS the RPC port leaves this machine without GATEWAY_INSECURE, the admin port does not", () => {
+    const { certFile, keyFile, directory } = makeCertificateFiles();
     try {
       const tls = { GATEWAY_TLS_CERT_FILE: certFile, GATEWAY_TLS_KEY_FILE: keyFile };
       expect(loadConfig({ env: { ...tls, GATEWAY_LISTEN: ":1" } }).tls?.cert).toContain("BEGIN CERTIFICATE");
@@ -154,7 +154,7 @@ describe("settings that depend on each other", () => {
       const swapped = { GATEWAY_TLS_CERT_FILE: keyFile, GATEWAY_TLS_KEY_FILE: certFile };
       expect(problemsOf({ env: swapped }).lines[0]).toContain("are not a certificate in PEM and its key");
     } finally {
-      await rm(directory, { recursive: true });
+      rmSync(directory, { recursive: true });
     }
   });
 
@@ -169,6 +169,32 @@ describe("settings that depend on each other", () => {
     expect(problemsOf({ env, readFile: files({ "k.pem": "" }) }).lines).toEqual([
       "GATEWAY_TLS_CERT_FILE names c.pem, which cannot be read (ENOENT): give the path of a PEM file that this process may read",
     ]);
+  });
+
+  test("nobody believes that callers are asked for certificates when they are not", () => {
+    const { certFile, keyFile, caFile, directory } = makeCertificateFiles();
+    try {
+      const tls = { GATEWAY_TLS_CERT_FILE: certFile, GATEWAY_TLS_KEY_FILE: keyFile };
+      const problems = (env: Record<string, string>) => problemsOf({ env }).lines;
+      expect(problems({ GATEWAY_TLS_CLIENT_CA_FILE: caFile })[0]).toContain("given without GATEWAY_TLS_CERT_FILE");
+      for (const clientAuth of ["require", "optional"]) {
+        expect(problems({ ...tls, GATEWAY_TLS_CLIENT_AUTH: clientAuth })[0]).toContain(
+          "given without GATEWAY_TLS_CLIENT_CA_FILE",
+        );
+      }
+      for (const path of [keyFile, "/dev/null"]) {
+        expect(problems({ ...tls, GATEWAY_TLS_CLIENT_CA_FILE: path })[0]).toContain(
+          "does not hold certificates in PEM",
+        );
+      }
+      const mtls = { ...tls, GATEWAY_TLS_CLIENT_CA_FILE: caFile };
+      expect(loadConfig({ env: mtls }).tls).toMatchObject({ clientAuth: "require" });
+      expect(loadConfig({ env: { ...mtls, GATEWAY_TLS_CLIENT_AUTH: "optional" } }).tls).toMatchObject({
+        clientAuth: "optional",
+      });
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   test("the two ports of the gateway are not one", () => {

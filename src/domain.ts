@@ -1,7 +1,8 @@
 import type { Config } from "./config/settings.ts";
 import type { Logger } from "./logger.ts";
 import { MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
-import { openRedisTier, openRedisVerdicts } from "./redis-tier.ts";
+import type { VerdictScope } from "./redis/options.ts";
+import { openRedisTier, openRedisVerdicts, verdictScope } from "./redis-tier.ts";
 import { Budget } from "./token/budget.ts";
 import { createDigester } from "./token/digest.ts";
 import type { Clock, RevocationLog, VerdictStore } from "./token/ports.ts";
@@ -16,6 +17,7 @@ import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
 import type { Tracing } from "./tracing/tracing.ts";
 import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
+import type { UpstreamKeys } from "./upstream/credentials.ts";
 
 /** Slack for clocks and scheduling, on top of what a verdict can live, before a revocation may be forgotten. */
 const FORGET_SLACK_MS = 60_000;
@@ -39,7 +41,7 @@ export function createDomain(
   admitUnknown?: () => void,
   tracing?: Tracing,
 ) {
-  const upstream = createUpstream(config, clock, tracing);
+  const upstream = createUpstream(config, log, clock, tracing);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
   const { revocationLog } = shared;
   const store = shared.store && (tracing?.tracedStore(shared.store) ?? shared.store);
@@ -56,6 +58,7 @@ export function createDomain(
     pool.distrust();
   });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
+  let digest = createDigester(upstream.verifyScope);
   const verifier = new Verifier({
     upstream,
     store,
@@ -64,7 +67,8 @@ export function createDomain(
     ...finders,
     admitUnknown,
     clock,
-    digest: createDigester(upstream.verifyScope),
+    digest: (presented) => digest(presented),
+    credential: () => upstream.credential,
     minCursorTimeoutMs: config.clerk.timeoutMs,
   });
   const boundMs = config.revocations.stalenessBoundMs;
@@ -72,10 +76,21 @@ export function createDomain(
 
   const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock, admitUnknown });
 
-  const start = async () => {
-    await facts.feed.start();
-    finders.sweeper?.start();
+  /**
+   * Asks the upstream with these keys from now on. When the one that verifies is another, no verdict obtained with the one
+   * before answers a call that comes after: digests, and with them flights and L1, and names in L2 are made anew at once.
+   * Nor is a token handed out that another machine may have minted. Facts stay: a revoked token is revoked, whoever asks.
+   */
+  const useKeys = (keys: UpstreamKeys) => {
+    const before = upstream.credential;
+    upstream.useKeys(keys);
+    if (upstream.credential === before) return;
+    digest = createDigester(upstream.verifyScope);
+    shared.useScope?.(verdictScope(config, upstream.verifyScope, keys.machineSecretKey ?? keys.secretKey));
+    cache.clear();
+    pool.distrust();
   };
+  const start = () => facts.feed.start().then(() => finders.sweeper?.start());
   const close = async () => {
     pool.close();
     finders.sweeper?.close();
@@ -85,12 +100,13 @@ export function createDomain(
     await shared.close();
     await upstream.close();
   };
-  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, pool, start, close };
+  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, pool, useKeys, start, close };
 }
 
 interface Shared {
   readonly revocationLog: RevocationLog;
   readonly store: VerdictStore | undefined;
+  readonly useScope?: ((scope: VerdictScope) => void) | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -98,7 +114,7 @@ interface Shared {
 function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: RevocationLog | undefined): Shared {
   if (givenLog === undefined) {
     const redis = openRedisTier(options);
-    if (redis !== undefined) return { revocationLog: redis.log, store: redis.store, close: () => redis.close() };
+    if (redis !== undefined) return { ...redis, revocationLog: redis.log };
     const memory = new MemoryRevocationLog(() => options.clock.wallMs());
     return { revocationLog: memory, store: undefined, close: () => memory.close() };
   }
@@ -106,6 +122,7 @@ function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: Revo
   return {
     revocationLog: givenLog,
     store: verdicts?.store,
+    useScope: verdicts?.useScope,
     async close() {
       await givenLog.close();
       await verdicts?.close();
@@ -185,7 +202,7 @@ function createFinders({ config, log, clock, upstream, store, recorder, revocati
   return { revalidator, sweeper };
 }
 
-function createUpstream({ clerk }: Config, clock: Clock, tracing: Tracing | undefined): ClerkUpstream {
+function createUpstream({ clerk }: Config, log: Logger, clock: Clock, tracing: Tracing | undefined): ClerkUpstream {
   return new ClerkUpstream({
     baseUrl: clerk.url,
     machineSecretKey: clerk.machineSecretKey?.reveal(),
@@ -199,5 +216,10 @@ function createUpstream({ clerk }: Config, clock: Clock, tracing: Tracing | unde
     apiVersion: clerk.apiVersion,
     clock,
     traceAttempt: tracing?.traceAttempt,
+    onKey({ key, rejected }) {
+      const name = key === "machine" ? "CLERK_MACHINE_SECRET_KEY" : "CLERK_SECRET_KEY";
+      if (rejected) log.error({ key: name }, "the upstream rejects the gateway's key: calls that need it fail");
+      else log.info({ key: name }, "the upstream is asked with a key that it has not rejected");
+    },
   });
 }

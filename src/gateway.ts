@@ -1,28 +1,28 @@
 import { type AdminServer, type Readiness, startAdminServer } from "./admin/admin-server.ts";
 import { CallLog } from "./call-log.ts";
+import type { KeyFiles } from "./config/key-files.ts";
 import type { Config } from "./config/settings.ts";
 import type { TlsFiles } from "./config/tls-files.ts";
+import { readUpstreamTls } from "./config.ts";
 import { createDomain, type Domain, everyTenSeconds } from "./domain.ts";
+import { adminOptions } from "./gateway/admin-options.ts";
+import { listenOptions } from "./gateway/listen-options.ts";
+import { openReloads } from "./gateway/open-reloads.ts";
+import { followState, HEALTH_SERVICES, readinessOf, setHealth } from "./gateway/states.ts";
 import { type Logger, withFields } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { observeCalls } from "./observe-calls.ts";
+import type { Reloads } from "./reload/reloads.ts";
 import { Admission } from "./rpc/admission.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createLanes } from "./rpc/lanes.ts";
 import { LoopDelay } from "./rpc/loop-delay.ts";
 import { outcomeInterceptor } from "./rpc/outcome-interceptor.ts";
-import { createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
+import { createRoutes } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
 import { type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
 import { createValidateInterceptor } from "./rpc/validate-interceptor.ts";
-import {
-  type FreshnessSnapshot,
-  type FreshnessState,
-  freshnessState,
-  type StatusParts,
-  takeFreshness,
-  takeStatus,
-} from "./status.ts";
+import { type FreshnessSnapshot, freshnessState, type StatusParts, takeFreshness, takeStatus } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
 import type { Clock, RevocationLog } from "./token/ports.ts";
 import type { InvalidationTarget } from "./token/verdict-cache.ts";
@@ -34,6 +34,10 @@ export interface GatewayOptions {
   readonly version: string;
   /** Serves RPCs over TLS. */
   readonly tls?: TlsFiles | undefined;
+  /** The files that the keys of the upstream are taken from, now and whenever they change. */
+  readonly keyFiles?: KeyFiles | undefined;
+  /** Called for `POST /quit` of the admin port. */
+  readonly onQuit?: (() => void) | undefined;
 }
 
 /** Parts that tests replace. */
@@ -55,6 +59,8 @@ export interface GatewayBody {
   invalidate(target: InvalidationTarget): void;
   readiness(): Readiness;
   freshness(): FreshnessSnapshot;
+  /** The certificate in use. */
+  tls(): TlsFiles | undefined;
   /** Serves RPCs from now on. Returns where. */
   listen(): Promise<string>;
   /** As `Gateway.close`. Later calls return the first one's promise. */
@@ -73,17 +79,16 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-const HEALTH_INTERVAL_MS = 250;
 const NO_SPANS = { exported: 0, failed: 0, dropped: 0 };
 const NOTHING_OPEN = { connections: 0, streams: 0, refusedStreams: 0 };
 
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
 export async function startGateway(options: GatewayOptions, overrides: GatewayOverrides = {}): Promise<Gateway> {
-  const body = await openGateway(options, overrides);
   let admin: AdminServer | undefined;
+  const body = await openGateway({ ...options, onTls: (tls) => admin?.useTls(tls) }, overrides);
   try {
     admin = await startAdminServer({
-      ...options.config.admin.listen,
+      ...adminOptions(options.config.admin, body.tls(), options.onQuit),
       metrics: () => body.metrics.render(),
       contentType: body.metrics.contentType,
       ready: () => body.readiness(),
@@ -101,21 +106,25 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
 
 /** Builds a gateway that is able to decide and does not listen yet: one that runs alone, or a worker of a host. */
 export async function openGateway(
-  options: GatewayOptions,
+  options: GatewayOptions & { readonly onTls?: (tls: TlsFiles) => void },
   overrides: GatewayOverrides = {},
   host?: Host,
 ): Promise<GatewayBody> {
   const { config, version } = options;
+  const upstreamTls = readUpstreamTls(config);
   const clock = overrides.clock ?? systemClock;
   const tracing = await openTraces(options, clock);
   const log = tracing === undefined ? options.log : withFields(options.log, () => tracing.ids());
   const loopDelay = new LoopDelay(clock);
   const admission = new Admission(config.limits, loopDelay);
   const domain = createDomain(config, log, clock, host?.revocationLog, () => admission.admitUnknown(), tracing);
-  await domain.start();
-  const stopMeasuring = loopDelay.start();
   const lifetime = { draining: false };
   let rpc: RpcServer | undefined;
+  const reloads = openReloads({ ...options, upstreamTls }, domain, (tls) => {
+    rpc?.useTls(tls);
+    options.onTls?.(tls);
+  });
+  const stop = await startParts(reloads, domain, loopDelay);
   const parts: StatusParts = {
     ...domain,
     version,
@@ -127,35 +136,51 @@ export async function openGateway(
     open: () => rpc?.counts() ?? NOTHING_OPEN,
     overload: () => admission.snapshot(rpc?.counts().refusedStreams ?? 0),
     isDraining: () => lifetime.draining,
+    files: () => reloads.snapshot(),
   };
-  const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
+  const health = createHealth(HEALTH_SERVICES);
   const metrics = createMetrics(version, () => takeStatus(parts));
-  const stopHealth = followFreshness(health, () => freshnessState(parts), domain.clock);
+  const stopHealth = followState(health, parts);
   const close = async () => {
     lifetime.draining = true;
     stopHealth();
-    setHealth(health, "not_serving");
+    setHealth(health, parts);
+    if (rpc !== undefined) await pause(domain.clock, config.rpc.drainDelayMs);
     await rpc?.drain(config.rpc.drainGraceMs);
-    stopMeasuring();
-    await domain.close();
+    await stop();
     await tracing?.close();
   };
   let closed: Promise<void> | undefined;
   return {
     metrics,
     invalidate: (target) => domain.verifier.invalidate(target),
-    readiness: () => readinessOf(takeFreshness(parts)),
+    readiness: () => readinessOf(parts),
     freshness: () => takeFreshness(parts),
+    tls: () => reloads.tls,
     async listen() {
       const { spreadInvalidation } = host ?? {};
       const more = { admission, spreadInvalidation };
-      rpc = await serveRpcs({ ...options, log }, domain, parts, health, metrics, more, tracing);
+      rpc = await serveRpcs({ ...options, log, tls: reloads.tls }, domain, parts, health, metrics, more, tracing);
       return rpc.url;
     },
     close() {
       closed ??= close();
       return closed;
     },
+  };
+}
+
+/** Returns how to stop them, in the reverse order. */
+async function startParts(reloads: Reloads, domain: Domain, loopDelay: LoopDelay): Promise<() => Promise<void>> {
+  // What another process read may have been replaced since.
+  await reloads.look();
+  await domain.start();
+  reloads.start();
+  const stopMeasuring = loopDelay.start();
+  return async () => {
+    stopMeasuring();
+    reloads.close();
+    await domain.close();
   };
 }
 
@@ -181,7 +206,7 @@ function serveRpcs(
   const callLog = new CallLog(log, domain.clock, config.log.access);
   const observers = observeCalls({ metrics, log: callLog, logsAll: log.isLevelEnabled("debug"), tracing });
   return startRpcServer({
-    listen: config.rpc.listen,
+    listen: listenOptions(config.rpc),
     tls,
     transport: config.rpc.transport,
     admission: more.admission,
@@ -212,24 +237,6 @@ async function openTraces({ config, log, version }: GatewayOptions, clock: Clock
   });
 }
 
-/** grpc.health.v1 is told of changes by looking often: nothing else needs to know what the state depends on. */
-function followFreshness(health: HealthStatuses, state: () => FreshnessState, clock: Clock): () => void {
-  let cancel = () => {};
-  const look = () => {
-    setHealth(health, state());
-    cancel = clock.after(HEALTH_INTERVAL_MS, look);
-  };
-  look();
-  return () => cancel();
-}
-
-/** Serving is being able to decide; the freshness service says whether what is cached may be used to. */
-function setHealth(health: HealthStatuses, state: FreshnessState): void {
-  const serving = state !== "not_serving";
-  for (const service of ["", ...SERVICES.map(({ typeName }) => typeName)]) health.setServing(service, serving);
-  health.setServing(FRESHNESS_SERVICE, state === "synced" || state === "degraded");
-}
-
-function readinessOf({ state, cursor, stalenessMs }: FreshnessSnapshot): Readiness {
-  return { ready: state !== "not_serving", detail: { state, cursor, staleness_ms: stalenessMs } };
+function pause(clock: Clock, ms: number): Promise<void> {
+  return ms === 0 ? Promise.resolve() : new Promise((resolve) => clock.after(ms, resolve));
 }

@@ -102,7 +102,7 @@ function redisEnvironment({ redisPort }: World, fleet = `bench${process.pid}-${s
 async function tlsEnvironment(world: World, { carrier }: Address): Promise<Record<string, string>> {
   if (carrier !== "tls") return {};
   if (!world.variables.has("GATEWAY_TLS_CERT_FILE")) throw new CannotRun("this build has no TLS");
-  const { certFile, keyFile } = await world.tls();
+  const { certFile, keyFile } = world.tls();
   return { GATEWAY_TLS_CERT_FILE: certFile, GATEWAY_TLS_KEY_FILE: keyFile };
 }
 

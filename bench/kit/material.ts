@@ -61,7 +61,7 @@ export function framed(message: Uint8Array): Buffer {
  * @throws Error when the answer is not VALID for the token that was asked about
  */
 export async function checkAnswer(world: World, address: Address, request: Buffer): Promise<Buffer> {
-  const caFile = address.carrier === "tls" ? (await world.tls()).caFile : undefined;
+  const caFile = address.carrier === "tls" ? world.tls().caFile : undefined;
   const answer = await world.client.call(address, request, caFile);
   const { verdict, token } = world.client.decode(answer);
   const subject = (token as { readonly subject?: string } | null)?.subject;

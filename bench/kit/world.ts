@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type CertificateFiles, makeCertificateFiles } from "../../test/support/certificates.ts";
 import { findBinary, unpackBinary } from "../../test/support/redis/redis-binary.ts";
 import { freePort, RedisProcess } from "../../test/support/redis/redis-process.ts";
-import { makeCertificate, type TlsFiles } from "../../test/support/redis/tls-certificates.ts";
 import { type Cores, moveSelf, planCores } from "./cpu-pinning.ts";
 import { BenchEmulator } from "./emulator.ts";
 import { compilePrograms } from "./programs.ts";
@@ -22,7 +22,7 @@ export interface World {
   /** The path of a peer's compiled server. */
   readonly program: (name: string) => string;
   /** A certificate for 127.0.0.1 and its key. @throws Error without openssl */
-  tls(): Promise<TlsFiles>;
+  tls(): CertificateFiles;
   /** Tells how far the run is, on standard error. */
   log(text: string): void;
   close(): Promise<void>;
@@ -47,7 +47,7 @@ export async function createWorld(): Promise<World> {
   await redis.start();
   moveSelf(cores.load);
   const emulator = await BenchEmulator.start(folder, cores.support);
-  let certificate: Promise<TlsFiles> | undefined;
+  let certificate: CertificateFiles | undefined;
   return {
     cores,
     folder,
@@ -58,10 +58,10 @@ export async function createWorld(): Promise<World> {
     variables: await knownVariables(),
     program: compilePrograms(),
     tls: () => {
-      certificate ??= makeCertificate().then((files) => {
-        folders.push(files.directory);
-        return files;
-      });
+      if (certificate === undefined) {
+        certificate = makeCertificateFiles();
+        folders.push(certificate.directory);
+      }
       return certificate;
     },
     log: (text) => process.stderr.write(`${text}\n`),

@@ -33,7 +33,7 @@ export const grpcGo: Peer = {
   },
   start: (world, material, carrier) =>
     startGrpcServer(world, material, carrier, async ({ text }) => {
-      const tls = carrier === "tls" ? await world.tls() : undefined;
+      const tls = carrier === "tls" ? world.tls() : undefined;
       const files = tls === undefined ? [] : [tls.certFile, tls.keyFile];
       return { command: BINARY, args: [text, material.answerFile, ...files] };
     }),

@@ -59,6 +59,20 @@ export function choice<const Names extends readonly [string, ...string[]]>(
     .register(settingFacts, { variable, kind: "text", description, accepts, initial });
 }
 
+/** A choice that need not be made. `initial` tells people what holds then. */
+export function optionalChoice<const Names extends readonly [string, ...string[]]>(
+  variable: string,
+  names: Names,
+  initial: string,
+  description: string,
+) {
+  const accepts = `one of ${names.join(", ")}`;
+  return z
+    .enum(names, { error: `is not ${accepts}` })
+    .optional()
+    .register(settingFacts, { variable, kind: "text", description, accepts, initial });
+}
+
 export function matching(
   variable: string,
   { pattern, accepts, initial }: { readonly pattern: RegExp; readonly accepts: string; readonly initial: string },
@@ -244,10 +258,10 @@ export function optionalText(variable: string, accepts: string, description: str
     .register(settingFacts, { variable, kind: "text", description, accepts, initial: "not set" });
 }
 
-/** A pattern that the text has where it is given. */
+/** Text of a form that need not be given. `initial` tells people what holds then. */
 export function optionalMatching(
   variable: string,
-  { pattern, accepts }: { readonly pattern: RegExp; readonly accepts: string },
+  { pattern, accepts, initial }: { readonly pattern: RegExp; readonly accepts: string; readonly initial: string },
   description: string,
 ) {
   const error = `is not ${accepts}`;
@@ -255,5 +269,5 @@ export function optionalMatching(
     .string({ error })
     .regex(pattern, { error })
     .optional()
-    .register(settingFacts, { variable, kind: "text", description, accepts, initial: "not set" });
+    .register(settingFacts, { variable, kind: "text", description, accepts, initial });
 }

@@ -37,6 +37,7 @@ export function createGetStatus({ status }: RpcDependencies): ServiceImpl<typeof
         shed: BigInt(upstream.shed),
         inFlight: BigInt(upstream.inFlight),
         queued: BigInt(upstream.queued),
+        rejectedKeys: [...upstream.rejectedKeys],
       },
       revocations: wireCounts(revocations),
       spend: wireCounts(spend),

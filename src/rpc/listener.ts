@@ -2,6 +2,7 @@ import type { Server as Http1Server } from "node:http";
 import { Server as Http1TlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { isTrusted } from "./tls-identity.ts";
 
 /** What every HTTP/2 client sends first (RFC 9113, 3.4), and no HTTP/1.1 client may. */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
@@ -29,6 +30,10 @@ export function splitByProtocol(
     // A reset of the connection is not an event worth more than its closing, which follows. Kept for the socket's whole
     // life: the servers do not listen from the first moment to the last, and an error nobody listens to ends the process.
     socket.on("error", () => socket.destroy());
+    if (!isTrusted(socket)) {
+      socket.destroy();
+      return;
+    }
     const decide = (isHttp2: boolean) => {
       undecided.delete(socket);
       if (isHttp2) acceptHttp2(socket);

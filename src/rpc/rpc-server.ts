@@ -20,17 +20,11 @@ import { splitByProtocol } from "./listener.ts";
 import { http1Exchange } from "./node-exchange.ts";
 import { createNodeHttp2 } from "./node-http2.ts";
 import { createRequestListener, type RequestListener } from "./request-listener.ts";
-import { BODY_TIMEOUT_MS, HTTP1_OPTIONS, PREFACE_TIMEOUT_MS, TLS_OPTIONS } from "./transport-limits.ts";
+import { type TlsIdentity, tlsOptionsOf } from "./tls-identity.ts";
+import { BODY_TIMEOUT_MS, HTTP1_OPTIONS, PREFACE_TIMEOUT_MS } from "./transport-limits.ts";
 
 /** Who speaks HTTP/2. HTTP/1.1 is always Node's. */
 export type TransportName = "engine" | "node";
-
-export interface TlsIdentity {
-  /** PEM: the certificate, then those it was issued under but the root. */
-  readonly cert: string | Buffer;
-  /** PEM, not encrypted. */
-  readonly key: string | Buffer;
-}
 
 export interface RpcServerOptions {
   readonly listen: ListenAddress;
@@ -73,6 +67,8 @@ export interface RpcServer {
   readonly url: string;
   /** 0 for a Unix socket. */
   readonly port: number;
+  /** New connections are shown this, those there are stay. @throws Error of node:tls when it cannot be used */
+  useTls(tls: TlsIdentity): void;
   /** What is open now. */
   counts(): RpcServerCounts;
   /**
@@ -121,6 +117,9 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   return {
     port: portOf(h1),
     url: urlOf(h1, options.listen, options.tls === undefined ? "http" : "https"),
+    useTls(tls) {
+      if (h1 instanceof https.Server) h1.setSecureContext(tlsOptionsOf(tls));
+    },
     counts: () => ({ connections: sockets.size, streams: h2.streamCount, refusedStreams: h2.refusedStreamCount }),
     drain(graceMs) {
       drained ??= drain(graceMs);
@@ -141,7 +140,7 @@ function createHttp2(options: RpcServerOptions, listener: RequestListener): Http
 function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefined): http.Server | https.Server {
   const serve = limitPipelines((request, response) => listener.handle(http1Exchange(request, response)));
   if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);
-  return https.createServer({ ...HTTP1_OPTIONS, ...TLS_OPTIONS, cert: tls.cert, key: tls.key }, serve);
+  return https.createServer({ ...HTTP1_OPTIONS, ...tlsOptionsOf(tls) }, serve);
 }
 
 function handlersOf(options: RpcServerOptions, presentError: PresentError): readonly UniversalHandler[] {

@@ -35,6 +35,12 @@ export const HTTP1_OPTIONS: Http1Options = {
 export const TLS_OPTIONS: TlsOptions = {
   ALPNProtocols: ["h2", "http/1.1"],
   minVersion: "TLSv1.2",
+  // Of TLS 1.2 what HTTP/2 does not forbid (RFC 9113, appendix A): forward secrecy and authenticated encryption.
+  ciphers: [
+    ...["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"],
+    ...["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"],
+    ...["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305"],
+  ].join(":"),
   handshakeTimeout: 10_000,
 };
 

@@ -19,6 +19,11 @@ export interface ObserverOptions {
   /** Told of the machines whose tokens are seen. */
   readonly sweeper?: Sweeper | undefined;
   readonly clock: Clock;
+  /**
+   * Stands for the credential that the upstream is asked with: another object after each change of it, which comes with
+   * other digests. `undefined` where it never changes.
+   */
+  readonly credential?: (() => object) | undefined;
 }
 
 /** Where observations come from: what other replicas share, and the upstream. Remembers them, judges nothing. */
@@ -79,6 +84,7 @@ export class Observer {
   async #observe(secret: TokenSecret, digest: TokenDigest, lane: Lane, signal: AbortSignal): Promise<Observation> {
     const { upstream, cache, store, clock, recorder, revocations } = this.#options;
     const { epoch } = revocations.applied;
+    const credential = this.#options.credential?.();
     const observedAtMonotonicMs = clock.monotonicMs();
     const observedAtMs = clock.wallMs();
     const token = await upstream.verifyToken(secret, lane, signal);
@@ -88,6 +94,8 @@ export class Observer {
     if (token?.revoked && revocations.find(token.id) === undefined) {
       recorder.recordInBackground(recorder.factOf(token, "observed"));
     }
+    // Not as another credential's: the store files it under the one that there is now.
+    if (this.#options.credential?.() !== credential) return observation;
     // Under the epoch in which the question was asked: what an older incarnation of the log knew is not trusted later.
     if (isKnown(observation) && !observation.token.revoked && !cache.isInvalidated(observation)) {
       store?.put(secret, epoch, observation);

@@ -1,16 +1,12 @@
 import type { Cursor } from "./cursor.ts";
 import type { KnownToken, Observation } from "./observation.ts";
-import { Observer } from "./observer.ts";
+import { Observer, type ObserverOptions } from "./observer.ts";
 import { type Policy, verdictOf } from "./policy.ts";
-import type { Clock, Upstream, VerdictStore } from "./ports.ts";
-import type { Recorder } from "./recorder.ts";
+import type { Clock } from "./ports.ts";
 import type { Revalidator } from "./revalidator.ts";
-import type { RevocationFeed } from "./revocation-feed.ts";
-import type { Revocations } from "./revocations.ts";
-import type { Sweeper } from "./sweeper.ts";
 import type { Token, TokenDigest, TokenId, TokenSecret, Verdict, VerdictSource } from "./token.ts";
 import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
-import type { InvalidationTarget, VerdictCache } from "./verdict-cache.ts";
+import type { InvalidationTarget } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
 
 export interface VerifyRequest {
@@ -40,21 +36,11 @@ type Demands = Pick<VerifyRequest, "maxAgeMs" | "policy">;
 
 const NO_DEMANDS: Demands = { maxAgeMs: Number.POSITIVE_INFINITY, policy: undefined };
 
-export interface VerifierOptions {
-  readonly upstream: Upstream;
-  /** Verdicts shared with other replicas; `undefined` where there are none. */
-  readonly store: VerdictStore | undefined;
-  readonly cache: VerdictCache;
-  readonly revocations: Revocations;
-  readonly feed: RevocationFeed;
-  readonly recorder: Recorder;
+export interface VerifierOptions extends ObserverOptions {
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
   readonly revalidator?: Revalidator | undefined;
   /** Asked before a token that memory does not know is looked for anywhere else. @throws GatewayError to refuse it */
   readonly admitUnknown?: (() => void) | undefined;
-  /** Told of the machines whose tokens are seen. */
-  readonly sweeper?: Sweeper | undefined;
-  readonly clock: Clock;
   readonly digest: (presented: string) => TokenDigest;
   /** How long a call without a deadline of its own waits for `minCursor`. */
   readonly minCursorTimeoutMs: number;
@@ -242,6 +228,7 @@ export class Verifier {
   ): Promise<Verification> {
     const { cache, clock, feed, store } = this.#options;
     const { maxAgeMs, signal } = request;
+    const credential = this.#options.credential?.();
     if (known === undefined) this.#options.admitUnknown?.();
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
@@ -255,7 +242,9 @@ export class Verifier {
       // An answer that was invalidated while it was awaited is worth nothing: it is asked for again.
       if (cache.isInvalidated(observation)) continue;
       if (observation.token === undefined && known !== undefined) {
-        this.#options.revalidator?.refused(known.token, () => this.#observer.ask(secret, digest, lane, 0, never()));
+        const isSame = () => this.#options.credential?.() === credential;
+        const ask = () => this.#observer.ask(secret, digest, lane, 0, never());
+        this.#options.revalidator?.refused(known.token, isSame, ask);
       }
       return this.#counted(this.#judge(observation, known, request.policy));
     }

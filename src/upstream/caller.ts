@@ -4,6 +4,7 @@ import type { Clock, Lane } from "../token/ports.ts";
 import type { Json } from "../token/token.ts";
 import type { AttemptSpan, TraceAttempt } from "./attempt-trace.ts";
 import type { Counters } from "./counters.ts";
+import type { SigningKey } from "./credentials.ts";
 import { badBody, type Failure, failureOf, refusesToken } from "./error-table.ts";
 import { exchange, type HttpAnswer, type HttpRequest } from "./http-exchange.ts";
 import type { Limiter } from "./limiter.ts";
@@ -14,13 +15,25 @@ import { parseJson, WireError } from "./wire.ts";
 export interface UpstreamCall<T> {
   readonly operation: Operation;
   readonly lane: Lane;
-  /** The key that it goes out with, never to be repeated to anyone. */
-  readonly key: string;
-  readonly http: HttpRequest;
+  /** The request as it goes out now: with the key that there is now. Asked for each attempt. @throws GatewayError */
+  sign(): SignedRequest;
   /** Reads the body of a 2xx. @throws WireError */
   parse(body: Json): T;
   /** What a definitive refusal of the token stands for. Only verifications can be refused. */
   readonly refusal?: { readonly value: T };
+}
+
+export interface SignedRequest {
+  /** Never to be repeated to anyone. */
+  readonly key: SigningKey;
+  readonly http: HttpRequest;
+}
+
+/** Told what the upstream thinks of the keys. */
+export interface KeyWitness {
+  accepted(key: SigningKey): void;
+  /** Returns whether it is still a key in use: of one that is not, nothing follows. */
+  rejected(key: SigningKey): boolean;
 }
 
 export interface CallerOptions {
@@ -36,7 +49,8 @@ export interface CallerOptions {
   readonly random: () => number;
 }
 
-type Outcome<T> = { readonly value: T } | Failure;
+/** `outdated`: it went out with a key that has been replaced since, and was refused for it: nothing was decided or done. */
+type Outcome<T> = { readonly value: T } | (Failure & { readonly outdated?: boolean });
 
 const BACKOFF_BASE_MS = 100;
 const BACKOFF_MAX_MS = 1000;
@@ -47,14 +61,16 @@ export class Caller {
   readonly #pool: Pool;
   readonly #limiter: Limiter;
   readonly #counters: Counters;
+  readonly #keys: KeyWitness;
   readonly #open = new Set<Scope>();
   #closed = false;
 
-  constructor(options: CallerOptions, pool: Pool, limiter: Limiter, counters: Counters) {
+  constructor(options: CallerOptions, pool: Pool, limiter: Limiter, counters: Counters, keys: KeyWitness) {
     this.#options = options;
     this.#pool = pool;
     this.#limiter = limiter;
     this.#counters = counters;
+    this.#keys = keys;
   }
 
   /** @throws GatewayError and nothing else */
@@ -100,6 +116,10 @@ export class Caller {
       if ("value" in outcome) {
         return outcome.value;
       }
+      if (outcome.outdated === true) {
+        attempt -= 1;
+        continue;
+      }
       const delayMs = Math.max(this.#backoffMs(attempt), outcome.error.facts.retryAfterMs ?? 0);
       const inTime = this.#options.clock.monotonicMs() + delayMs < scope.deadlineMs;
       if (!outcome.repeatable || attempt >= maxAttempts || !inTime) {
@@ -119,15 +139,13 @@ export class Caller {
     // A creation has no second attempt to leave time for, and giving up on it early may waste a token.
     const timeoutMs = call.operation === "create" ? this.#options.timeoutMs : this.#options.attemptTimeoutMs;
     const attempt = openScope(this.#options.clock, timeoutMs, scope.signal, () => reasonOf(scope.signal));
-    const span = this.#options.traceAttempt?.(call.operation, call.http.method, sent.count);
     try {
-      this.#counters.requestSent(call.operation, sent.count > 0);
+      const { key, http } = call.sign();
+      const repeats = sent.count;
+      this.#counters.requestSent(call.operation, repeats > 0);
       sent.count += 1;
-      const answer = await exchange(this.#pool, traced(call.http, span), attempt.signal);
-      span?.end({ status: answer.status });
-      return this.#judge(call, answer);
+      return this.#judge(call, key, await this.#send(call.operation, http, repeats, attempt.signal));
     } catch (error) {
-      span?.end({ reason: error instanceof GatewayError ? error.reason : "INTERNAL" });
       if (scope.signal.aborted || !(error instanceof GatewayError)) {
         throw error;
       }
@@ -138,24 +156,41 @@ export class Caller {
     }
   }
 
-  #judge<T>(call: UpstreamCall<T>, answer: HttpAnswer): Outcome<T> {
+  async #send(operation: Operation, http: HttpRequest, repeats: number, signal: AbortSignal): Promise<HttpAnswer> {
+    const span = this.#options.traceAttempt?.(operation, http.method, repeats);
+    try {
+      const answer = await exchange(this.#pool, traced(http, span), signal);
+      span?.end({ status: answer.status });
+      return answer;
+    } catch (error) {
+      span?.end({ reason: error instanceof GatewayError ? error.reason : "INTERNAL" });
+      throw error;
+    }
+  }
+
+  #judge<T>(call: UpstreamCall<T>, key: SigningKey, answer: HttpAnswer): Outcome<T> {
     if (answer.status >= 200 && answer.status < 300) {
+      this.#keys.accepted(key);
       if (call.operation === "create") {
         this.#counters.tokenMinted();
       }
       return parsed(call, answer);
     }
     if (call.refusal !== undefined && refusesToken(answer)) {
+      this.#keys.accepted(key);
       return call.refusal;
     }
     const failure = failureOf(answer, {
       operation: call.operation,
-      secrets: [call.key],
+      secrets: [key.text],
       wallMs: this.#options.clock.wallMs(),
     });
     const { retryAfterMs } = failure.error.facts;
     if (answer.status === 429 && retryAfterMs !== undefined) {
       this.#limiter.pause(retryAfterMs);
+    }
+    if (answer.status === 401) {
+      return { ...failure, outdated: !this.#keys.rejected(key) };
     }
     return failure;
   }

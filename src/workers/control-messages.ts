@@ -5,7 +5,6 @@ export interface Init {
   readonly kind: "init";
   /** As `LoadedConfig.handover` gives it. */
   readonly config: string;
-  readonly tls: { readonly cert: string; readonly key: string } | null;
   /** The name of the gateway as a whole. */
   readonly name: string;
   /** From 1. */
@@ -39,7 +38,6 @@ export function parseToWorker(message: unknown): ToWorker | undefined {
       return {
         kind: "init",
         config: textOf(fields, "config"),
-        tls: tlsOf(fields.tls),
         name: textOf(fields, "name"),
         index: idOf({ id: fields.index }),
         count: idOf({ id: fields.count }),
@@ -74,10 +72,4 @@ export function parseFromWorker(message: unknown): FromWorker | undefined {
     default:
       return undefined;
   }
-}
-
-function tlsOf(value: unknown): Init["tls"] {
-  if (value === null) return null;
-  const fields = fieldsOf(value);
-  return { cert: textOf(fields, "cert"), key: textOf(fields, "key") };
 }

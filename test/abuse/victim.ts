@@ -8,7 +8,7 @@ import { TokenService } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import type { TransportName } from "../../src/rpc/rpc-server.ts";
 import { EmulatorProcess } from "../faults/emulator-process.ts";
 import { ServerProcess } from "../faults/server-process.ts";
-import { makeCertificate } from "../rpc/certificate.ts";
+import { makeCertificate } from "../support/certificates.ts";
 import { freePort } from "../support/redis/redis-process.ts";
 import type { Target } from "./target.ts";
 

@@ -14,8 +14,8 @@ import {
 } from "@connectrpc/connect/protocol";
 import { TokenService } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { startRpcServer, type TransportName } from "../../src/rpc/rpc-server.ts";
-import { makeCertificate } from "../rpc/certificate.ts";
 import { admissionWith } from "../support/admission.ts";
+import { makeCertificate } from "../support/certificates.ts";
 import { type CaseResult, findH2spec, runH2spec } from "./h2spec.ts";
 
 /** Cases that the engine fails and is right to, by their title, each with the section of the RFC that says so. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { DATA } from "../../src/http2/frame.ts";
-import { makeCertificate } from "../rpc/certificate.ts";
+import { makeCertificate } from "../support/certificates.ts";
 import { pattern } from "./kit/call.ts";
 import { type EngineFixture, startEngine } from "./kit/engine-fixture.ts";
 import { data, ping, repeat, request, windowUpdate } from "./kit/frames.ts";

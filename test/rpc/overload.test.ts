@@ -8,7 +8,7 @@ import { Verdict } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { LoopDelay } from "../../src/rpc/loop-delay.ts";
 import { systemClock } from "../../src/system-clock.ts";
 import { admissionWith } from "../support/admission.ts";
-import { makeCertificate } from "./certificate.ts";
+import { makeCertificate } from "../support/certificates.ts";
 import {
   envelope,
   eventually,

@@ -8,7 +8,7 @@ import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } f
 import * as grpc from "@grpc/grpc-js";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { TokenService, Verdict } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
-import { type Certificate, makeCertificate } from "./certificate.ts";
+import { type Certificate, makeCertificate } from "../support/certificates.ts";
 import { eventually, type FakeGateway, grpcVerify, startFakeGateway, VERIFY } from "./fake-gateway.ts";
 
 let certificate: Certificate;

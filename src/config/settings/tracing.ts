@@ -24,12 +24,12 @@ export const tracingSettings = z.strictObject({
   ),
   serviceName: optionalMatching(
     "OTEL_SERVICE_NAME",
-    { pattern: /^\P{Cc}{1,255}$/u, accepts: "1 to 255 characters" },
+    { pattern: /^\P{Cc}{1,255}$/u, accepts: "1 to 255 characters", initial: "not set" },
     "The name of this service in traces: `m2m-gateway`, unless it or `service.name` among the resource's attributes is given.",
   ),
   resourceAttributes: optionalMatching(
     "OTEL_RESOURCE_ATTRIBUTES",
-    { pattern: PAIRS, accepts: "name=value,name=value with percent-encoded values" },
+    { pattern: PAIRS, accepts: "name=value,name=value with percent-encoded values", initial: "not set" },
     "What else traces say of this process.",
   ),
   sampler: choice(

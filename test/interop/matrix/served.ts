@@ -3,7 +3,7 @@ import { loadConfig } from "../../../src/config.ts";
 import { startEmulator } from "../../../src/emulator/emulator.ts";
 import { startGateway } from "../../../src/gateway.ts";
 import { createLogger } from "../../../src/logger.ts";
-import { makeCertificate } from "../../support/redis/tls-certificates.ts";
+import { makeCertificateFiles } from "../../support/certificates.ts";
 import { TRANSPORT_ENV } from "../../support/test-transport.ts";
 
 /** A gateway and the emulator behind it. */
@@ -19,7 +19,7 @@ export type Carrier = "TCP" | "TLS";
 /** @throws Error without openssl, which makes the certificate for TLS */
 export async function serve(carrier: Carrier): Promise<Served> {
   const emulator = await startEmulator();
-  const files = carrier === "TLS" ? await makeCertificate() : undefined;
+  const files = carrier === "TLS" ? makeCertificateFiles() : undefined;
   const { config, tls } = loadConfig({
     env: {
       ...TRANSPORT_ENV,

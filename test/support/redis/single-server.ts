@@ -2,10 +2,10 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RedisOptions } from "ioredis";
 import { parseRedisUrl, type RedisTarget } from "../../../src/redis/redis-url.ts";
+import { makeCertificateFiles } from "../certificates.ts";
 import type { RedisBinary } from "./redis-binary.ts";
 import { freePort, RedisProcess, withClient } from "./redis-process.ts";
 import type { RedisFixture } from "./redis-server-fixture.ts";
-import { makeCertificate } from "./tls-certificates.ts";
 
 /** The least that a gateway's user needs, for the default key prefix. */
 const ACL_RULES =
@@ -23,7 +23,7 @@ export async function startSingle(binary: RedisBinary): Promise<RedisFixture> {
 }
 
 export async function startSingleTls(binary: RedisBinary): Promise<RedisFixture> {
-  const files = await makeCertificate();
+  const files = makeCertificateFiles();
   const port = await freePort();
   const directives = {
     port: "0",
