@@ -16,8 +16,11 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
   emulator: { rooms: [], packages: ["node:"] },
   http2: { rooms: [], packages: ["node:"] },
   gen: { rooms: [], packages: ["@bufbuild/protobuf", "@bufbuild/protovalidate"] },
+  callers: { rooms: ["token"], packages: ["node:", "zod", "yaml"] },
+  access: { rooms: ["audit-log", "callers", "config", "logger", "rpc", "token"], packages: [] },
+  "audit-log": { rooms: ["logger", "rpc", "token"], packages: [] },
   rpc: {
-    rooms: ["token", "gen", "http2", "status"],
+    rooms: ["token", "gen", "http2", "status", "callers"],
     packages: ["node:", "@connectrpc/", "@bufbuild/protobuf", "@bufbuild/protovalidate"],
   },
   admin: { rooms: ["logger"], packages: ["node:"] },
@@ -32,7 +35,19 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
   "call-log": { rooms: ["logger", "rpc", "token"], packages: [] },
   "system-clock": { rooms: ["token"], packages: [] },
   gateway: {
-    rooms: ["admin", "call-log", "config", "domain", "logger", "metrics", "rpc", "status", "system-clock", "token"],
+    rooms: [
+      "access",
+      "admin",
+      "call-log",
+      "config",
+      "domain",
+      "logger",
+      "metrics",
+      "rpc",
+      "status",
+      "system-clock",
+      "token",
+    ],
     packages: [],
   },
   commands: {
