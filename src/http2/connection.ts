@@ -16,8 +16,8 @@ const LINGER_MS = 1000;
 
 /** One client's connection: its socket, its life from preface to end, and the streams on it. */
 export class Connection implements StreamsOwner {
+  readonly socket: Socket;
   readonly #context: EngineContext;
-  readonly #socket: Socket;
   readonly #output: Output;
   readonly #reader: FrameReader;
   readonly #streams: Streams;
@@ -38,7 +38,7 @@ export class Connection implements StreamsOwner {
   #takenAtMs = this.#openedAtMs;
 
   constructor(socket: Socket, context: EngineContext) {
-    this.#socket = socket;
+    this.socket = socket;
     this.#context = context;
     this.#output = new Output(socket, context.slabs);
     this.#streams = new Streams(context, this, this.#output, this.#openedAtMs);
@@ -80,10 +80,10 @@ export class Connection implements StreamsOwner {
 
   flush(): void {
     this.#output.flush();
-    const { writableLength } = this.#socket;
+    const { writableLength } = this.socket;
     if (writableLength <= this.#context.limits.maxUnsentBytes || this.#isPaused || this.#isOver) return;
     this.#isPaused = true;
-    this.#socket.pause();
+    this.socket.pause();
   }
 
   onPingAck(): void {
@@ -99,7 +99,7 @@ export class Connection implements StreamsOwner {
     const { limits } = this.#context;
     const isStalled = this.#isStalled(nowMs);
     if (this.#isOver) {
-      if (isStalled || (this.#socket.writableLength === 0 && nowMs - this.#overAtMs > LINGER_MS)) this.destroy();
+      if (isStalled || (this.socket.writableLength === 0 && nowMs - this.#overAtMs > LINGER_MS)) this.destroy();
     } else if (!this.#streams.hasSettings && nowMs - this.#openedAtMs > limits.settingsTimeoutMs) {
       this.#fail(new ConnectionError(ErrorCode.SETTINGS_TIMEOUT, "no SETTINGS in time"));
     } else if (!this.#isPaused && nowMs - this.#midwaySinceMs > limits.requestTimeoutMs) {
@@ -114,7 +114,7 @@ export class Connection implements StreamsOwner {
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   readonly #onChunk = (chunk: Buffer): void => {
@@ -143,7 +143,7 @@ export class Connection implements StreamsOwner {
     this.#isPaused = false;
     // The client is not to blame for what was not read meanwhile.
     if (this.#reader.isMidway) this.#midwaySinceMs = nowMs;
-    this.#socket.resume();
+    this.socket.resume();
   };
 
   #noteMidway(nowMs: number): void {
@@ -167,7 +167,7 @@ export class Connection implements StreamsOwner {
 
   /** Whether the kernel has taken none of the output for too long. */
   #isStalled(nowMs: number): boolean {
-    const { writableLength } = this.#socket;
+    const { writableLength } = this.socket;
     const takenBytes = this.#output.writtenBytes - writableLength;
     if (writableLength === 0 || takenBytes !== this.#takenBytes) this.#takenAtMs = nowMs;
     this.#takenBytes = takenBytes;
@@ -205,10 +205,10 @@ export class Connection implements StreamsOwner {
     this.#isOver = true;
     this.#overAtMs = performance.now();
     this.#output.flush();
-    this.#socket.end();
+    this.socket.end();
     this.#streams.closeAll();
     // Whatever else the client sends is dropped, so that it does not meet a reset before it has read what was sent.
-    this.#socket.resume();
+    this.socket.resume();
   }
 
   #onClose(): void {

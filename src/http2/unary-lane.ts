@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { RequestHead } from "./request-head.ts";
 
 /**
@@ -10,15 +11,16 @@ export interface UnaryLane {
   readonly maxAnswerBytes: number;
   /**
    * How calls with this head are answered, or `undefined` to serve them the ordinary way. Asked once for each distinct
-   * header block of a connection.
+   * header block of a connection, `socket`.
    */
-  admit(head: RequestHead): LaneReply | undefined;
+  admit(head: RequestHead, socket: Socket): LaneReply | undefined;
   /**
    * Writes the body of the answer to the request body `body[start, end)` into `target` from `offset` on.
    *
+   * @param reply what `admit` gave for the head of the call
    * @returns how many bytes it wrote; 0 to serve the call the ordinary way. Must not throw, nor keep `body`.
    */
-  answer(body: Uint8Array, start: number, end: number, target: Buffer, offset: number): number;
+  answer(body: Uint8Array, start: number, end: number, target: Buffer, offset: number, reply: LaneReply): number;
   /** Told, after a chunk of input, how many of its calls were answered and how long the chunk took, in milliseconds. */
   answered(count: number, durationMs: number): void;
 }
