@@ -8,10 +8,11 @@ import type { Revalidator } from "./revalidator.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Sweeper } from "./sweeper.ts";
-import type { Token, TokenDigest, TokenId, TokenSecret, Verdict, VerdictSource } from "./token.ts";
+import type { Token, TokenDigest, TokenSecret, Verdict, VerdictSource } from "./token.ts";
 import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
 import type { InvalidationTarget, VerdictCache } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
+import { confined, type Subjects, verificationOf } from "./verification.ts";
 
 export interface VerifyRequest {
   /** What was presented as a token. Anything at all. */
@@ -21,6 +22,7 @@ export interface VerifyRequest {
   /** Decide only after the log has been applied up to here. */
   readonly minCursor: Cursor | undefined;
   readonly policy: Policy | undefined;
+  readonly subjects?: Subjects;
   readonly signal: AbortSignal;
 }
 
@@ -90,14 +92,15 @@ export class Verifier {
 
   /**
    * What memory alone decides, for a caller without demands; `undefined` when it cannot. Starts nothing that anybody waits
-   * for. Holds as long as nothing is awaited, and counts only once it is given to `count`.
+   * for. Holds as long as nothing is awaited, and counts only once given to `count`.
    */
-  recall(presented: string): Verification | undefined {
+  recall(presented: string, subjects?: Subjects): Verification | undefined {
     if (presented.length > MAX_SECRET_LENGTH) return this.#malformed;
     const { cache, clock } = this.#options;
     const digest = this.#options.digest(presented);
     const verification = this.#recall(presented, digest, cache.known(digest), clock.monotonicMs(), NO_DEMANDS);
-    return verification ?? (parseSecret(presented) === undefined ? this.#malformed : undefined);
+    if (verification !== undefined) return confined(verification, subjects);
+    return parseSecret(presented) === undefined ? this.#malformed : undefined;
   }
 
   /** Counts a verdict that `recall` gave and that was answered. */
@@ -132,20 +135,20 @@ export class Verifier {
   }
 
   /**
-   * The id of the token that a secret belongs to: from memory if this process has seen it, however long ago, else from
-   * the upstream. `undefined` when the upstream does not accept the secret.
+   * The token of a secret: from memory if this process has seen it, however long ago, else from the upstream. `undefined`
+   * when the upstream does not accept the secret.
    */
-  async idOf(secret: TokenSecret, signal: AbortSignal): Promise<TokenId | undefined> {
+  async tokenOf(secret: TokenSecret, signal: AbortSignal): Promise<Token | undefined> {
     const { cache, clock, digest, feed } = this.#options;
     const key = digest(secret);
     const known = cache.known(key);
-    if (known !== undefined) return known.token.id;
+    if (known !== undefined) return known.token;
     const nowMs = clock.monotonicMs();
     const refused = cache.refused(key);
     if (refused !== undefined && feed.isFresh(nowMs) && cache.isUsable(refused, nowMs, Number.POSITIVE_INFINITY)) {
       return undefined;
     }
-    return (await this.#observer.ask(secret, key, "unknown", Number.POSITIVE_INFINITY, signal)).token?.id;
+    return (await this.#observer.ask(secret, key, "unknown", Number.POSITIVE_INFINITY, signal)).token;
   }
 
   /** Verifications that shared a question which another had asked. */
@@ -166,7 +169,7 @@ export class Verifier {
     const known = cache.known(digest);
     const nowMs = clock.monotonicMs();
     const verification = this.#recall(presented, digest, known, nowMs, request);
-    if (verification !== undefined) return this.#counted(verification);
+    if (verification !== undefined) return this.#counted(verification, request.subjects);
     const secret = parseSecret(presented);
     return secret === undefined ? this.#counted(this.#malformed) : this.#resolve(secret, digest, known, nowMs, request);
   }
@@ -243,7 +246,7 @@ export class Verifier {
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
       const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);
-      if (verification !== undefined) return this.#counted(verification);
+      if (verification !== undefined) return this.#counted(verification, request.subjects);
     }
     const lane = known === undefined ? "unknown" : "known";
     this.counts.misses += 1;
@@ -254,7 +257,7 @@ export class Verifier {
       if (observation.token === undefined && known !== undefined) {
         this.#options.revalidator?.refused(known.token, () => this.#observer.ask(secret, digest, lane, 0, never()));
       }
-      return this.#counted(this.#judge(observation, known, request.policy));
+      return this.#counted(this.#judge(observation, known, request.policy), request.subjects);
     }
   }
 
@@ -272,19 +275,11 @@ export class Verifier {
     return verificationOf(verdictOf(token, policy), token, "upstream", observedAtMs);
   }
 
-  #counted(verification: Verification): Verification {
-    this.count(verification);
-    return verification;
+  #counted(verification: Verification, subjects?: Subjects): Verification {
+    const answer = confined(verification, subjects);
+    this.count(answer);
+    return answer;
   }
-}
-
-function verificationOf(
-  verdict: Verdict,
-  token: Token | undefined,
-  source: VerdictSource,
-  observedAtMs: number | undefined,
-): Verification {
-  return { verdict, token, source, observedAtMs, encoded: undefined };
 }
 
 function hasExpired(token: Token, clock: Clock): boolean {
