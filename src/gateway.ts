@@ -1,3 +1,4 @@
+import { type Access, openAccess } from "./access.ts";
 import { type AdminServer, type Readiness, startAdminServer } from "./admin/admin-server.ts";
 import { createCallLog } from "./call-log.ts";
 import type { Config } from "./config/settings.ts";
@@ -90,7 +91,9 @@ export async function openGateway(
   revocationLog?: RevocationLog,
 ): Promise<GatewayBody> {
   const { config, version } = options;
-  const domain = createDomain(config, options.log, overrides.clock ?? systemClock, revocationLog);
+  const clock = overrides.clock ?? systemClock;
+  const access = openAccess(config, options.log, clock);
+  const domain = createDomain(config, options.log, clock, revocationLog);
   await domain.start();
   const lifetime = { draining: false };
   let rpc: RpcServer | undefined;
@@ -112,6 +115,7 @@ export async function openGateway(
     stopHealth();
     setHealth(health, "not_serving");
     await rpc?.drain(config.rpc.drainGraceMs);
+    access.close();
     await domain.close();
   };
   let closed: Promise<void> | undefined;
@@ -120,7 +124,7 @@ export async function openGateway(
     readiness: () => readinessOf(takeFreshness(parts)),
     freshness: () => takeFreshness(parts),
     async listen() {
-      rpc = await serveRpcs(options, domain, parts, health, metrics);
+      rpc = await serveRpcs(options, domain, access, parts, health, metrics);
       return rpc.url;
     },
     close() {
@@ -133,6 +137,7 @@ export async function openGateway(
 function serveRpcs(
   { config, log, tls }: GatewayOptions,
   domain: Domain,
+  access: Access,
   parts: StatusParts,
   health: HealthStatuses,
   metrics: Metrics,
@@ -163,8 +168,10 @@ function serveRpcs(
     routes: createRoutes(dependencies, health),
     interceptors: [createValidateInterceptor()],
     maxMessageBytes: config.rpc.maxMessageBytes,
+    access: access.control,
     onCall,
-    lanes: createLanes(dependencies, onCall, onCalls),
+    onAudit: access.onAudit,
+    lanes: createLanes(dependencies, access.control, onCall, onCalls),
   });
 }
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type SettingFacts, settingFacts } from "./setting.ts";
 import { adminSettings } from "./settings/admin.ts";
 import { cacheSettings } from "./settings/cache.ts";
+import { callersSettings } from "./settings/callers.ts";
 import { clerkSettings } from "./settings/clerk.ts";
 import { emulatorSettings } from "./settings/emulator.ts";
 import { gatewaySettings } from "./settings/gateway.ts";
@@ -16,6 +17,7 @@ import { watchSettings } from "./settings/watch.ts";
 export const configSchema = z.strictObject({
   gateway: gatewaySettings,
   rpc: rpcSettings,
+  callers: callersSettings,
   admin: adminSettings,
   emulator: emulatorSettings,
   clerk: clerkSettings,

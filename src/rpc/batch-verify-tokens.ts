@@ -13,6 +13,7 @@ import {
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import type { Token } from "../token/token.ts";
 import type { Verification, VerifyRequest } from "../token/verifier.ts";
+import { callerOf } from "./call-context.ts";
 import { statusFrom, transportError } from "./connect-error.ts";
 import { wireToken } from "./convert.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -27,13 +28,19 @@ export function createBatchVerifyTokens(
   dependencies: RpcDependencies,
 ): ServiceImpl<typeof TokenService>["batchVerifyTokens"] {
   const { verifier } = dependencies;
-  return async (request, { signal }) => {
+  return async (request, { signal, values }) => {
+    const caller = callerOf(values);
+    const subjects = caller?.subjects;
+    // The call counted as one when it was let in.
+    caller?.allowance.charge(request.tokens.length - 1);
     const { minCursor, ...demands } = demandsFrom(request);
     // Every token that has to be asked for listens to this one signal.
     setMaxListeners(0, signal);
     if (minCursor !== undefined) await verifier.reach(minCursor, signal);
     const decisions = await Promise.all(
-      request.tokens.map((presented) => decide(dependencies, { presented, ...demands, minCursor: undefined, signal })),
+      request.tokens.map((presented) =>
+        decide(dependencies, { presented, ...demands, minCursor: undefined, subjects, signal }),
+      ),
     );
     return create(BatchVerifyTokensResponseSchema, { results: new ResultWriter(dependencies).write(decisions) });
   };

@@ -1,10 +1,16 @@
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
+import type { Caller } from "../callers/caller.ts";
 import { GatewayError } from "../token/errors.ts";
+import type { AuditDraft } from "./audit.ts";
 
 /** What one call carries through the RPC framework. */
 export interface CallContext {
   /** Aborted when the server begins to drain. Never, for unary calls: they are given the time to finish. */
   readonly drain: AbortSignal;
+  /** Whose call it is; `undefined` where that makes no difference. */
+  readonly caller: Caller | undefined;
+  /** What the audit log will say of it, where it says anything. */
+  readonly audit: AuditDraft | undefined;
   /** What was thrown, before it was made presentable. `undefined` until the call fails. */
   thrown: unknown;
 }
@@ -21,6 +27,21 @@ export function contextValuesOf(context: CallContext): ContextValues {
  */
 export function drainOf(values: ContextValues): AbortSignal {
   return values.get(KEY)?.drain ?? AbortSignal.any([]);
+}
+
+/** Whose call it is; `undefined` where that makes no difference. */
+export function callerOf(values: ContextValues): Caller | undefined {
+  return values.get(KEY)?.caller;
+}
+
+export function auditOf(values: ContextValues): AuditDraft | undefined {
+  return values.get(KEY)?.audit;
+}
+
+/** Notes what goes on to its end whatever becomes of the call: the audit log tells what comes of it. */
+export function noteWork(values: ContextValues, work: Promise<unknown>): void {
+  const audit = auditOf(values);
+  if (audit !== undefined) audit.work = work;
 }
 
 /** What ends a stream when the gateway goes away. */

@@ -3,13 +3,17 @@ import type { GatewayService, InvalidateCacheRequest } from "../gen/m2mgateway/v
 import { GatewayError } from "../token/errors.ts";
 import type { MachineId, TokenId } from "../token/token.ts";
 import type { InvalidationTarget } from "../token/verdict-cache.ts";
+import { callerOf } from "./call-context.ts";
+import { demandSubject } from "./caller-subjects.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 
 export function createInvalidateCache({
   verifier,
 }: RpcDependencies): ServiceImpl<typeof GatewayService>["invalidateCache"] {
-  return ({ target }) => {
-    verifier.invalidate(targetFrom(target));
+  return ({ target }, { values }) => {
+    const wanted = targetFrom(target);
+    demandSubject(callerOf(values), "subject" in wanted ? wanted.subject : undefined);
+    verifier.invalidate(wanted);
     return {};
   };
 }

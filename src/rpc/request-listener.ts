@@ -1,18 +1,27 @@
+import type { ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { canceled } from "../token/errors.ts";
+import type { Admission, Guard } from "./admission.ts";
+import { AuditDraft, type OnAudit } from "./audit.ts";
 import { type CallContext, contextValuesOf, drainingError } from "./call-context.ts";
 import { CallReporter, type OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
-import { protocolOf } from "./protocol.ts";
+import { accessOf, type MethodAccess } from "./method-access.ts";
+import { type Protocol, protocolOf } from "./protocol.ts";
+import { refuse } from "./refusal.ts";
 import { readBody } from "./request-body.ts";
+import { requestIdOf } from "./request-id.ts";
 import { writeResponse } from "./response-writer.ts";
 import { takeTimeoutMs } from "./timeout-header.ts";
 import { answerUnknown } from "./unknown-rpc.ts";
 
 export interface RequestListenerOptions {
   readonly handlers: readonly UniversalHandler[];
+  /** Who may call what; without it everybody may call everything. */
+  readonly guard?: Guard | undefined;
   readonly onCall: OnCall;
+  readonly onAudit?: OnAudit | undefined;
   readonly presentError: PresentError;
   /** How long the body of a call with a single request message may take to arrive, in milliseconds. */
   readonly bodyTimeoutMs: number;
@@ -24,32 +33,47 @@ export interface RequestListener {
   drain(): void;
 }
 
+interface Route {
+  readonly handler: UniversalHandler;
+  readonly access: MethodAccess | undefined;
+}
+
 /**
- * Serves the RPC framework's handlers, whatever carries the calls. In place of the framework's own adapter to Node's
- * servers, because that one throws out of the server's event when the Host header is not a URL's, destroys a connection whose
- * request is too large before the answer is on it, logs to the console, and does not say when a call ends.
+ * Serves the RPC framework's handlers, whatever carries the calls, to those who may call them. In place of the framework's
+ * own adapter to Node's servers, because that one throws out of the server's event when the Host header is not a URL's,
+ * destroys a connection whose request is too large before the answer is on it, logs to the console, and does not say when a
+ * call ends.
+ *
+ * @throws Error when there is a guard and nobody has said what a handler demands
  */
 export function createRequestListener(options: RequestListenerOptions): RequestListener {
-  const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
+  const { guard } = options;
+  const routes = new Map<string, Route>(
+    options.handlers.map((handler) => [
+      handler.requestPath,
+      { handler, access: guard === undefined ? undefined : accessOf(handler) },
+    ]),
+  );
   const streams = new Set<AbortController>();
-  const never = new AbortController().signal;
   let draining = false;
 
   return {
     handle(exchange) {
-      const handler = handlers.get(pathOf(exchange));
-      if (handler === undefined) {
+      const route = routes.get(pathOf(exchange));
+      if (route === undefined) {
         answerUnknown(exchange, options);
         return;
       }
-      if (handler.method.methodKind === "unary") {
-        void serve(handler, exchange, options, never);
+      const call = new Call(route, exchange, options);
+      if (!call.enter()) return;
+      const { drain } = call;
+      if (drain === undefined) {
+        void call.serve();
         return;
       }
-      const drain = new AbortController();
       if (draining) drain.abort(drainingError());
       streams.add(drain);
-      void serve(handler, exchange, options, drain.signal).finally(() => streams.delete(drain));
+      void call.serve().finally(() => streams.delete(drain));
     },
     drain() {
       draining = true;
@@ -58,34 +82,102 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
   };
 }
 
-/** Never rejects. */
-async function serve(
-  handler: UniversalHandler,
-  exchange: Exchange,
-  options: RequestListenerOptions,
-  drain: AbortSignal,
-): Promise<void> {
-  const protocol = protocolOf(exchange.header("content-type"));
-  const { service, method } = handler;
-  const reporter = new CallReporter(options.onCall, { service: service.typeName, method: method.name, protocol });
-  const context: CallContext = { drain, thrown: undefined };
-  const caller = new AbortController();
-  let answered = false;
-  exchange.onClose(() => {
-    if (answered) return;
-    reporter.end(connectErrorFrom(canceled()), undefined);
-    caller.abort(canceled());
-  });
-  try {
-    const answer = await handler(universalRequest(exchange, caller.signal, options, handler, context));
-    const error = await writeResponse(exchange, answer, protocol, options.presentError);
-    answered = true;
-    reporter.end(error, context.thrown);
-    exchange.discardRest(options.bodyTimeoutMs, !takesOne(handler));
-  } catch (error) {
-    answered = true;
-    reporter.end(connectErrorFrom(error), error);
-    exchange.destroy();
+/** Unary calls are given the time to finish. */
+const NEVER = new AbortController().signal;
+
+/** One call of an RPC. */
+class Call {
+  readonly #route: Route;
+  readonly #exchange: Exchange;
+  readonly #options: RequestListenerOptions;
+  readonly #protocol: Protocol;
+  readonly #reporter: CallReporter;
+  readonly #audit: AuditDraft | undefined;
+  #admission: Admission | undefined;
+  #unfollow: (() => void) | undefined;
+  /** Tells a stream to end itself. */
+  readonly drain: AbortController | undefined;
+
+  constructor(route: Route, exchange: Exchange, options: RequestListenerOptions) {
+    const { service, method } = route.handler;
+    this.#route = route;
+    this.#exchange = exchange;
+    this.#options = options;
+    this.#protocol = protocolOf(exchange.header("content-type"));
+    const labels = { service: service.typeName, method: method.name, protocol: this.#protocol };
+    this.drain = method.methodKind === "unary" ? undefined : new AbortController();
+    this.#reporter = new CallReporter(options.onCall, labels);
+    if (route.access?.isAudited === true && options.onAudit !== undefined) {
+      this.#audit = new AuditDraft(options.onAudit, () => ({
+        ...labels,
+        caller: this.#admission?.caller.name,
+        address: exchange.peer.facts.address,
+        requestId: requestIdOf(exchange),
+      }));
+    }
+  }
+
+  /** Lets the call in; false when it has been refused, before anything of its body was looked at. */
+  enter(): boolean {
+    const { guard } = this.#options;
+    const role = this.#route.access?.role;
+    if (guard === undefined || role === undefined) return true;
+    const badge = this.#exchange.peer.badge(this.#exchange.header("authorization"));
+    try {
+      this.#admission = guard.admit(badge, role);
+    } catch (thrown) {
+      this.#refuse(thrown);
+      return false;
+    }
+    const { drain } = this;
+    if (drain !== undefined) {
+      this.#unfollow = guard.follow(badge, role, this.#admission, (error) => drain.abort(error));
+    }
+    return true;
+  }
+
+  /** Never rejects. */
+  async serve(): Promise<void> {
+    const { handler } = this.#route;
+    const options = this.#options;
+    const context: CallContext = {
+      drain: this.drain?.signal ?? NEVER,
+      caller: this.#admission?.caller,
+      audit: this.#audit,
+      thrown: undefined,
+    };
+    const caller = new AbortController();
+    let answered = false;
+    this.#exchange.onClose(() => {
+      if (answered) return;
+      this.#reporter.end(connectErrorFrom(canceled()), undefined);
+      caller.abort(canceled());
+    });
+    try {
+      const answer = await handler(universalRequest(this.#exchange, caller.signal, options, handler, context));
+      const error = await writeResponse(this.#exchange, answer, this.#protocol, options.presentError);
+      answered = true;
+      this.#end(error, context.thrown);
+      this.#exchange.discardRest(options.bodyTimeoutMs, !takesOne(handler));
+    } catch (error) {
+      answered = true;
+      this.#end(connectErrorFrom(error), error);
+      this.#exchange.destroy();
+    }
+  }
+
+  #refuse(thrown: unknown): void {
+    const error = this.#options.presentError(thrown);
+    refuse(this.#exchange, this.#protocol, error);
+    this.#exchange.discardRest(this.#options.bodyTimeoutMs, true);
+    this.#end(error, thrown);
+  }
+
+  #end(error: ConnectError | undefined, thrown: unknown): void {
+    this.#unfollow?.();
+    this.#admission?.release();
+    this.#reporter.end(error, thrown);
+    if (this.#audit?.isHandled === false) this.#audit.end(error);
   }
 }
 

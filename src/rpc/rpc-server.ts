@@ -5,7 +5,11 @@ import { createRegistry } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, type Interceptor } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
+import { createPeers, type PeerOf } from "../callers/peer.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import type { AccessControl } from "./access-control.ts";
+import type { OnAudit } from "./audit.ts";
+import { createAuditInterceptor } from "./audit-interceptor.ts";
 import type { OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";
@@ -28,6 +32,8 @@ export interface RpcServerOptions {
   /** Without it connections are in clear text. */
   readonly tls?: TlsIdentity | undefined;
   readonly transport: TransportName;
+  /** Who may call what. Without it everybody may call everything. */
+  readonly access?: AccessControl | undefined;
   /** Calls that the engine answers at once where it can. The other transport has no use for them. */
   readonly lanes?: Lanes | undefined;
   readonly routes: (router: ConnectRouter) => void;
@@ -37,6 +43,8 @@ export interface RpcServerOptions {
   readonly maxMessageBytes: number;
   /** Called once for each call, at its end. Must not throw. */
   readonly onCall: OnCall;
+  /** Called once for each call of an audited RPC, refused ones included. Must not throw. */
+  readonly onAudit?: OnAudit | undefined;
   /** A connection was closed because of a mistake in the engine. */
   readonly onEngineError: (error: unknown) => void;
   /**
@@ -75,14 +83,17 @@ export interface RpcServer {
  */
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
   const presentError = options.presentError ?? connectErrorFrom;
+  const peerOf = options.access?.peerOf ?? createPeers(false);
   const listener = createRequestListener({
     handlers: handlersOf(options, presentError),
+    guard: options.access?.guard,
     onCall: options.onCall,
+    onAudit: options.onAudit,
     presentError,
     bodyTimeoutMs: BODY_TIMEOUT_MS,
   });
-  const h1 = createHttp1Server(listener, options.tls);
-  const h2 = createHttp2(options, listener);
+  const h1 = createHttp1Server(listener, peerOf, options.tls);
+  const h2 = createHttp2(options, listener, peerOf);
   const undecided = splitByProtocol(h1, (socket) => h2.accept(socket), PREFACE_TIMEOUT_MS);
   const sockets = trackSockets(h1);
   closeIdleWhenDraining(h1);
@@ -115,21 +126,36 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
 
 const NO_LANES: Lanes = { unary: [], streams: [] };
 
-function createHttp2({ transport, lanes, onEngineError }: RpcServerOptions, listener: RequestListener): Http2Transport {
+function createHttp2(
+  { transport, lanes, onEngineError }: RpcServerOptions,
+  listener: RequestListener,
+  peerOf: PeerOf,
+): Http2Transport {
   return transport === "node"
-    ? createNodeHttp2(listener)
-    : createEngineHttp2(listener, lanes ?? NO_LANES, onEngineError);
+    ? createNodeHttp2(listener, peerOf)
+    : createEngineHttp2(listener, peerOf, lanes ?? NO_LANES, onEngineError);
 }
 
-function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefined): http.Server | https.Server {
-  const serve: http.RequestListener = (request, response) => listener.handle(http1Exchange(request, response));
+function createHttp1Server(
+  listener: RequestListener,
+  peerOf: PeerOf,
+  tls: TlsIdentity | undefined,
+): http.Server | https.Server {
+  const serve: http.RequestListener = (request, response) => {
+    listener.handle(http1Exchange(request, response, peerOf(request.socket)));
+  };
   if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);
   return https.createServer({ ...HTTP1_OPTIONS, ...tlsOptionsOf(tls) }, serve);
 }
 
 function handlersOf(options: RpcServerOptions, presentError: PresentError): readonly UniversalHandler[] {
   const router = createConnectRouter({
-    interceptors: [createErrorInterceptor(presentError), deadlineInterceptor, ...options.interceptors],
+    interceptors: [
+      createErrorInterceptor(presentError),
+      deadlineInterceptor,
+      ...options.interceptors,
+      createAuditInterceptor(presentError),
+    ],
     readMaxBytes: options.maxMessageBytes,
     writeMaxBytes: options.maxMessageBytes,
     acceptCompression: [compressionGzip],

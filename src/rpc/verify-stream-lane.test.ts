@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { dependenciesOf } from "../../test/rpc/verify-stream-fixture.ts";
+import { openAccess } from "../../test/support/access.ts";
 import { createDomain } from "../../test/support/domain.ts";
 import type { RequestHead } from "../http2/request-head.ts";
 import { VerifyStreamLane } from "./verify-stream-lane.ts";
@@ -7,7 +8,8 @@ import { VerifyStreamLane } from "./verify-stream-lane.ts";
 const PLAIN = { "content-type": "application/grpc" };
 
 async function createLane(): Promise<VerifyStreamLane> {
-  return new VerifyStreamLane(dependenciesOf(await createDomain(), 4_096), () => undefined);
+  const domain = await createDomain();
+  return new VerifyStreamLane(dependenciesOf(domain, 4_096), openAccess(domain.clock), () => undefined);
 }
 
 function headOf(headers: Record<string, string>, method = "POST"): RequestHead {

@@ -1,9 +1,12 @@
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
+import type { AccessControl } from "./access-control.ts";
+import { drainingError } from "./call-context.ts";
 import { CallReporter, type OnCall } from "./call-report.ts";
 import { plainGrpcHeaders } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
+import { enter } from "./stream-entry.ts";
 import type { StreamLane } from "./stream-lane.ts";
 import { AnswerState } from "./verify-answer-bytes.ts";
 import { createRequestCheck } from "./verify-decisions.ts";
@@ -21,11 +24,13 @@ const LABELS = {
 export class VerifyStreamLane implements StreamLane {
   readonly path = `/${LABELS.service}/${LABELS.method}`;
   readonly #kit: StreamKit;
+  readonly #access: AccessControl;
   readonly #onCall: OnCall;
   readonly #streams = new Set<VerifyStream>();
   #isDraining = false;
 
-  constructor(dependencies: RpcDependencies, onCall: OnCall) {
+  constructor(dependencies: RpcDependencies, access: AccessControl, onCall: OnCall) {
+    this.#access = access;
     this.#onCall = onCall;
     this.#kit = {
       dependencies,
@@ -44,16 +49,20 @@ export class VerifyStreamLane implements StreamLane {
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
     const headers = plainGrpcHeaders(stream.head);
-    if (headers === undefined) {
+    const entry = headers === undefined ? undefined : enter(this.#access, stream, "verify");
+    if (headers === undefined || entry === undefined) {
       leave(Buffer.alloc(0));
       return;
     }
-    this.#streams.add(new VerifyStream(this.#kit, stream, headers, new CallReporter(this.#onCall, LABELS)));
+    const reporter = new CallReporter(this.#onCall, LABELS);
+    const served = new VerifyStream(this.#kit, stream, headers, reporter, entry);
+    this.#streams.add(served);
+    entry.follow((error) => served.finish(error));
   }
 
   drain(): void {
     this.#isDraining = true;
-    for (const stream of this.#streams) stream.drain();
+    for (const stream of this.#streams) stream.finish(drainingError());
   }
 }
 

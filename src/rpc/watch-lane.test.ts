@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { eventually, startEngine } from "../../test/http2/kit/engine-fixture.ts";
 import { data, headers, INITIAL_WINDOW_SIZE, requestFields, reset, windowUpdate } from "../../test/http2/kit/frames.ts";
 import { connectRaw, type RawClient } from "../../test/http2/kit/raw-client.ts";
+import { openAccess } from "../../test/support/access.ts";
 import { createDomain, type Domain } from "../../test/support/domain.ts";
 import { settle } from "../../test/support/fake-clock.ts";
 import { token } from "../../test/support/tokens.ts";
@@ -35,7 +36,8 @@ async function startLane() {
     boundMs: 1_000,
   });
   const watch = { heartbeatMs: HEARTBEAT_MS, maxLag: MAX_LAG };
-  const lane = new WatchLane({ ...domain, watch, watchers, freshness }, (report) => reports.push(report));
+  const access = openAccess(domain.clock);
+  const lane = new WatchLane({ ...domain, watch, watchers, freshness }, access, (report) => reports.push(report));
   const onStream = (stream: ServerStream) => {
     if (!lane.admits(stream.head)) stream.reset(11);
     else {

@@ -16,6 +16,7 @@ import type { RpcDependencies } from "../../src/rpc/rpc-dependencies.ts";
 import { VerifyStreamLane } from "../../src/rpc/verify-stream-lane.ts";
 import { createVerifyTokenStream } from "../../src/rpc/verify-token-stream.ts";
 import type { Token } from "../../src/token/token.ts";
+import { openAccess } from "../support/access.ts";
 import { type Domain, verifyRequest } from "../support/domain.ts";
 import { TEST_TRANSPORT } from "../support/test-transport.ts";
 import { secretOf, token, tokenId } from "../support/tokens.ts";
@@ -138,7 +139,7 @@ export async function serveStreams(domain: Domain, served: Served, maxMessageByt
             maxMessageBytes,
             onCall,
             transport: "engine",
-            lanes: { unary: [], streams: [new VerifyStreamLane(dependencies, onCall)] },
+            lanes: { unary: [], streams: [new VerifyStreamLane(dependencies, openAccess(dependencies.clock), onCall)] },
           },
         },
   );

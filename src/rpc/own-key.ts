@@ -1,0 +1,2 @@
+/** Metadata in which callers give a key of their own for the upstream. */
+export const OWN_KEY_HEADER = "x-clerk-secret-key";
