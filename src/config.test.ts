@@ -92,11 +92,11 @@ describe("sources", () => {
       GATEWAY_LISTEN: "unix:/g.sock",
       CLERK_MAX_QUEUE: "7",
     };
-    const { config, handover } = loadConfig(fromFile("log: { level: warn }", env));
+    const { config, keyFiles, handover } = loadConfig(fromFile("log: { level: warn }", env));
     const other = configFromHandover(handover());
-    expect(other).toEqual(config);
-    expect(other.clerk.secretKey?.reveal()).toBe(INSTANCE_KEY);
-    expect(() => configFromHandover('{"rpc":{"workers":0}}')).toThrow();
+    expect(other).toEqual({ config, keyFiles });
+    expect(other.config.clerk.secretKey?.reveal()).toBe(INSTANCE_KEY);
+    expect(() => configFromHandover('{"raw":{"rpc":{"workers":0}},"keyFiles":{}}')).toThrow();
   });
 
   test("the loaded configuration cannot be changed", () => {

@@ -1,11 +1,18 @@
 import { readFileSync } from "node:fs";
 import { findConflicts } from "./config/checks.ts";
 import { fileSource } from "./config/file-source.ts";
+import type { KeyFiles } from "./config/key-files.ts";
 import { ConfigError, type Problem } from "./config/problem.ts";
 import { type Config, configSchema, listSettings, type Setting, settingPath } from "./config/settings.ts";
 import type { Given, Origin, ReadFile, Source } from "./config/source.ts";
 import { type Env, envSource, flagSource } from "./config/text-source.ts";
-import { readTlsFiles, type TlsFiles } from "./config/tls-files.ts";
+import {
+  readTlsFiles,
+  readUpstreamTlsFiles,
+  type TlsFiles,
+  type TlsReading,
+  type UpstreamTls,
+} from "./config/tls-files.ts";
 
 export interface LoadOptions {
   /** The environment variables: `readEnv()`, except in tests. */
@@ -26,6 +33,7 @@ export interface LoadedConfig {
   readonly origins: ReadonlyMap<string, SettingOrigin>;
   /** The files that RPCs over TLS need, read; `undefined` in cleartext. */
   readonly tls: TlsFiles | undefined;
+  readonly keyFiles: KeyFiles;
   /** What was given, secrets in the clear, for `configFromHandover` in a process of the same gateway and nobody else. */
   handover(): string;
 }
@@ -57,24 +65,38 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const variables = new Map(settings.map((setting) => [settingPath(setting), setting.facts.variable]));
   const nameOf = (path: string) => given.get(path)?.where ?? variables.get(path) ?? path;
   problems.push(...findConflicts(config, (path) => !unsound.has(path), nameOf));
-  const tls = readTlsFiles(config, options.readFile ?? readTextFile, nameOf, problems);
+  const reading = { readFile: options.readFile ?? readTextFile, nameOf, problems };
+  const tls = readTlsFiles(config, reading);
+  readUpstreamTlsFiles(config, reading);
   if (options.needsKey === true) problems.push(...missingKey(given));
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config: frozen(config), origins: originsOf(settings, given), tls, handover: () => JSON.stringify(raw) };
+  const keyFiles = keyFilesOf(given);
+  const handover = () => JSON.stringify({ raw, keyFiles });
+  return { config: frozen(config), origins: originsOf(settings, given), tls, keyFiles, handover };
 }
 
 /** The configuration that another process of this gateway loaded. @throws ZodError when the text is no such thing */
-export function configFromHandover(text: string): Config {
-  return frozen(configSchema.parse(JSON.parse(text)));
+export function configFromHandover(text: string): Pick<LoadedConfig, "config" | "keyFiles"> {
+  const { raw, keyFiles } = JSON.parse(text) as { raw: unknown; keyFiles: KeyFiles };
+  return { config: frozen(configSchema.parse(raw)), keyFiles };
 }
 
 /** The files that RPCs over TLS need, as they are now. @throws ConfigError when they cannot be used */
 export function readTls(config: Config, readFile: ReadFile = readTextFile): TlsFiles | undefined {
+  return readSoundly(readFile, (reading) => readTlsFiles(config, reading));
+}
+
+/** The files that TLS to the upstream needs, as they are now. @throws ConfigError when they cannot be used */
+export function readUpstreamTls(config: Config, readFile: ReadFile = readTextFile): UpstreamTls {
+  return readSoundly(readFile, (reading) => readUpstreamTlsFiles(config, reading));
+}
+
+function readSoundly<T>(readFile: ReadFile, read: (reading: TlsReading) => T): T {
   const variables = new Map(listSettings().map((setting) => [settingPath(setting), setting.facts.variable]));
   const problems: Problem[] = [];
-  const tls = readTlsFiles(config, readFile, (path) => variables.get(path) ?? path, problems);
+  const value = read({ readFile, nameOf: (path) => variables.get(path) ?? path, problems });
   if (problems.length > 0) throw new ConfigError(problems);
-  return tls;
+  return value;
 }
 
 /** The sources, the strongest first. */
@@ -135,6 +157,12 @@ function missingKey(given: ReadonlyMap<string, Given>): Problem[] {
       fix: "give at least one of them, or the path of a file that holds it in a variable of the same name with _FILE",
     },
   ];
+}
+
+function keyFilesOf(given: ReadonlyMap<string, Given>): KeyFiles {
+  const machineSecretKey = given.get("clerk.machineSecretKey")?.file;
+  const secretKey = given.get("clerk.secretKey")?.file;
+  return { ...(machineSecretKey && { machineSecretKey }), ...(secretKey && { secretKey }) };
 }
 
 function originsOf(settings: readonly Setting[], given: ReadonlyMap<string, Given>): Map<string, SettingOrigin> {

@@ -1,7 +1,9 @@
 import type { Config } from "./config/settings.ts";
 import type { Logger } from "./logger.ts";
 import { MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
-import { openRedisTier, openRedisVerdicts } from "./redis-tier.ts";
+import { createOwnKeys } from "./own-keys.ts";
+import type { VerdictScope } from "./redis/options.ts";
+import { openRedisTier, openRedisVerdicts, verdictScope } from "./redis-tier.ts";
 import { Budget } from "./token/budget.ts";
 import { createDigester } from "./token/digest.ts";
 import type { Clock, RevocationLog, VerdictStore } from "./token/ports.ts";
@@ -14,6 +16,7 @@ import { Sweeper } from "./token/sweeper.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
 import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
+import type { UpstreamKeys } from "./upstream/credentials.ts";
 
 /** Slack for clocks and scheduling, on top of what a verdict can live, before a revocation may be forgotten. */
 const FORGET_SLACK_MS = 60_000;
@@ -28,7 +31,7 @@ export type Domain = ReturnType<typeof createDomain>;
  * @throws ConfigError when the configuration of Redis cannot be used
  */
 export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: RevocationLog) {
-  const upstream = createUpstream(config, clock);
+  const upstream = createUpstream(config, log, clock);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
   const { revocationLog, store } = shared;
   const cache = new VerdictCache({
@@ -41,6 +44,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
   });
   const facts = createFacts(config, log, clock, revocationLog, cache);
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
+  let digest = createDigester(upstream.verifyScope);
   const verifier = new Verifier({
     upstream,
     store,
@@ -48,12 +52,35 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     ...facts,
     ...finders,
     clock,
-    digest: createDigester(upstream.verifyScope),
+    digest: (presented) => digest(presented),
+    credential: () => upstream.credential,
     minCursorTimeoutMs: config.clerk.timeoutMs,
   });
   const boundMs = config.revocations.stalenessBoundMs;
-  const revoker = new Revoker({ upstream, verifier, ...facts, clock, log: revocationLog, boundMs });
+  const revocationParts = { ...facts, clock, log: revocationLog, boundMs };
+  const revoker = new Revoker({ upstream, verifier, ...revocationParts });
+  const { passthrough, passthroughMaxKeys: maxKeys } = config.callers;
+  const ownKeys = createOwnKeys({
+    upstream,
+    verifier: { cache, ...facts, clock, counts: verifier.counts, minCursorTimeoutMs: config.clerk.timeoutMs },
+    revoker: revocationParts,
+    storeOf: (scope, key) => shared.storeOf?.(verdictScope(config, scope, key)),
+    maxKeys,
+  });
 
+  /**
+   * Asks the upstream with these keys from now on. When the one that verifies is another, no verdict obtained with the one
+   * before answers a call that comes after: digests, and with them flights and L1, and names in L2 are made anew at once.
+   * Facts stay: a revoked token is revoked, whoever asks.
+   */
+  const useKeys = (keys: UpstreamKeys) => {
+    const before = upstream.credential;
+    upstream.useKeys(keys);
+    if (upstream.credential === before) return;
+    digest = createDigester(upstream.verifyScope);
+    shared.useScope?.(verdictScope(config, upstream.verifyScope, keys.machineSecretKey ?? keys.secretKey));
+    cache.clear();
+  };
   const start = async () => {
     await facts.feed.start();
     finders.sweeper?.start();
@@ -66,12 +93,15 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     await shared.close();
     await upstream.close();
   };
-  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, start, close };
+  const services = { verifier, revoker, ownKeys: passthrough ? ownKeys : undefined };
+  return { clock, upstream, cache, ...facts, ...finders, ...services, useKeys, start, close };
 }
 
 interface Shared {
   readonly revocationLog: RevocationLog;
   readonly store: VerdictStore | undefined;
+  readonly useScope?: ((scope: VerdictScope) => void) | undefined;
+  readonly storeOf?: ((scope: VerdictScope) => VerdictStore) | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -79,7 +109,7 @@ interface Shared {
 function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: RevocationLog | undefined): Shared {
   if (givenLog === undefined) {
     const redis = openRedisTier(options);
-    if (redis !== undefined) return { revocationLog: redis.log, store: redis.store, close: () => redis.close() };
+    if (redis !== undefined) return { ...redis, revocationLog: redis.log };
     const memory = new MemoryRevocationLog(() => options.clock.wallMs());
     return { revocationLog: memory, store: undefined, close: () => memory.close() };
   }
@@ -87,6 +117,8 @@ function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: Revo
   return {
     revocationLog: givenLog,
     store: verdicts?.store,
+    useScope: verdicts?.useScope,
+    storeOf: verdicts?.storeOf,
     async close() {
       await givenLog.close();
       await verdicts?.close();
@@ -165,7 +197,7 @@ function createFinders({ config, log, clock, upstream, store, recorder, revocati
   return { revalidator, sweeper };
 }
 
-function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
+function createUpstream({ clerk }: Config, log: Logger, clock: Clock): ClerkUpstream {
   return new ClerkUpstream({
     baseUrl: clerk.url,
     machineSecretKey: clerk.machineSecretKey?.reveal(),
@@ -178,5 +210,10 @@ function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
     maxRequestsPerSecond: clerk.maxRequestsPerSecond,
     apiVersion: clerk.apiVersion,
     clock,
+    onKey({ key, rejected }) {
+      const name = key === "machine" ? "CLERK_MACHINE_SECRET_KEY" : "CLERK_SECRET_KEY";
+      if (rejected) log.error({ key: name }, "the upstream rejects the gateway's key: calls that need it fail");
+      else log.info({ key: name }, "the upstream is asked with a key that it has not rejected");
+    },
   });
 }

@@ -1,26 +1,25 @@
 import { type Access, openAccess } from "./access.ts";
 import { type AdminServer, type Readiness, startAdminServer } from "./admin/admin-server.ts";
 import { createCallLog } from "./call-log.ts";
+import type { KeyFiles } from "./config/key-files.ts";
 import type { Config } from "./config/settings.ts";
 import type { TlsFiles } from "./config/tls-files.ts";
+import { readUpstreamTls } from "./config.ts";
 import { createDomain, type Domain } from "./domain.ts";
+import { adminOptions } from "./gateway/admin-options.ts";
+import { listenOptions } from "./gateway/listen-options.ts";
+import { openReloads } from "./gateway/open-reloads.ts";
+import { followState, HEALTH_SERVICES, readinessOf, setHealth } from "./gateway/states.ts";
 import type { Logger } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import type { CallReport } from "./rpc/call-report.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createLanes } from "./rpc/lanes.ts";
-import { createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
+import { createRoutes } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
 import { type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
 import { createValidateInterceptor } from "./rpc/validate-interceptor.ts";
-import {
-  type FreshnessSnapshot,
-  type FreshnessState,
-  freshnessState,
-  type StatusParts,
-  takeFreshness,
-  takeStatus,
-} from "./status.ts";
+import { type FreshnessSnapshot, freshnessState, type StatusParts, takeFreshness, takeStatus } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
 import type { Clock, RevocationLog } from "./token/ports.ts";
 
@@ -30,6 +29,10 @@ export interface GatewayOptions {
   readonly version: string;
   /** Serves RPCs over TLS. */
   readonly tls?: TlsFiles | undefined;
+  /** The files that the keys of the upstream are taken from, now and whenever they change. */
+  readonly keyFiles?: KeyFiles | undefined;
+  /** Called for `POST /quit` of the admin port. */
+  readonly onQuit?: (() => void) | undefined;
 }
 
 /** Parts that tests replace. */
@@ -42,6 +45,8 @@ export interface GatewayBody {
   readonly metrics: Metrics;
   readiness(): Readiness;
   freshness(): FreshnessSnapshot;
+  /** The certificate in use. */
+  tls(): TlsFiles | undefined;
   /** Serves RPCs from now on. Returns where. */
   listen(): Promise<string>;
   /** As `Gateway.close`. Later calls return the first one's promise. */
@@ -60,15 +65,13 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-const HEALTH_INTERVAL_MS = 250;
-
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
 export async function startGateway(options: GatewayOptions, overrides: GatewayOverrides = {}): Promise<Gateway> {
-  const body = await openGateway(options, overrides);
   let admin: AdminServer | undefined;
+  const body = await openGateway({ ...options, onTls: (tls) => admin?.useTls(tls) }, overrides);
   try {
     admin = await startAdminServer({
-      ...options.config.admin.listen,
+      ...adminOptions(options.config.admin, body.tls(), options.onQuit),
       metrics: () => body.metrics.render(),
       contentType: body.metrics.contentType,
       ready: () => body.readiness(),
@@ -86,17 +89,25 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
 
 /** Builds a gateway that is able to decide and does not listen yet. `revocationLog`: as for `createDomain`. */
 export async function openGateway(
-  options: GatewayOptions,
+  options: GatewayOptions & { readonly onTls?: (tls: TlsFiles) => void },
   overrides: GatewayOverrides = {},
   revocationLog?: RevocationLog,
 ): Promise<GatewayBody> {
   const { config, version } = options;
   const clock = overrides.clock ?? systemClock;
+  const upstreamTls = readUpstreamTls(config);
   const access = openAccess(config, options.log, clock);
   const domain = createDomain(config, options.log, clock, revocationLog);
-  await domain.start();
   const lifetime = { draining: false };
   let rpc: RpcServer | undefined;
+  const reloads = openReloads({ ...options, upstreamTls }, domain, (tls) => {
+    rpc?.useTls(tls);
+    options.onTls?.(tls);
+  });
+  // What another process read may have been replaced since.
+  await reloads.look();
+  await domain.start();
+  reloads.start();
   const parts: StatusParts = {
     ...domain,
     version,
@@ -106,14 +117,17 @@ export async function openGateway(
     watchers: { open: 0, cut: 0 },
     open: () => rpc?.counts() ?? { connections: 0, streams: 0 },
     isDraining: () => lifetime.draining,
+    files: () => reloads.snapshot(),
   };
-  const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
+  const health = createHealth(HEALTH_SERVICES);
   const metrics = createMetrics(version, () => takeStatus(parts));
-  const stopHealth = followFreshness(health, () => freshnessState(parts), domain.clock);
+  const stopHealth = followState(health, parts);
   const close = async () => {
     lifetime.draining = true;
     stopHealth();
-    setHealth(health, "not_serving");
+    setHealth(health, parts);
+    if (rpc !== undefined) await pause(domain.clock, config.rpc.drainDelayMs);
+    reloads.close();
     await rpc?.drain(config.rpc.drainGraceMs);
     access.close();
     await domain.close();
@@ -121,10 +135,11 @@ export async function openGateway(
   let closed: Promise<void> | undefined;
   return {
     metrics,
-    readiness: () => readinessOf(takeFreshness(parts)),
+    readiness: () => readinessOf(parts),
     freshness: () => takeFreshness(parts),
+    tls: () => reloads.tls,
     async listen() {
-      rpc = await serveRpcs(options, domain, access, parts, health, metrics);
+      rpc = await serveRpcs({ ...options, tls: reloads.tls }, domain, access, parts, health, metrics);
       return rpc.url;
     },
     close() {
@@ -161,7 +176,7 @@ function serveRpcs(
     if (log.isLevelEnabled("debug")) for (let i = 0; i < count; i++) logCall(report);
   };
   return startRpcServer({
-    listen: config.rpc.listen,
+    listen: listenOptions(config.rpc),
     tls,
     transport: config.rpc.transport,
     onEngineError: (err) => log.error({ err }, "a connection failed"),
@@ -169,30 +184,13 @@ function serveRpcs(
     interceptors: [createValidateInterceptor()],
     maxMessageBytes: config.rpc.maxMessageBytes,
     access: access.control,
+    ownKeys: domain.ownKeys,
     onCall,
     onAudit: access.onAudit,
     lanes: createLanes(dependencies, access.control, onCall, onCalls),
   });
 }
 
-/** grpc.health.v1 is told of changes by looking often: nothing else needs to know what the state depends on. */
-function followFreshness(health: HealthStatuses, state: () => FreshnessState, clock: Clock): () => void {
-  let cancel = () => {};
-  const look = () => {
-    setHealth(health, state());
-    cancel = clock.after(HEALTH_INTERVAL_MS, look);
-  };
-  look();
-  return () => cancel();
-}
-
-/** Serving is being able to decide; the freshness service says whether what is cached may be used to. */
-function setHealth(health: HealthStatuses, state: FreshnessState): void {
-  const serving = state !== "not_serving";
-  for (const service of ["", ...SERVICES.map(({ typeName }) => typeName)]) health.setServing(service, serving);
-  health.setServing(FRESHNESS_SERVICE, state === "synced" || state === "degraded");
-}
-
-function readinessOf({ state, cursor, stalenessMs }: FreshnessSnapshot): Readiness {
-  return { ready: state !== "not_serving", detail: { state, cursor, staleness_ms: stalenessMs } };
+function pause(clock: Clock, ms: number): Promise<void> {
+  return ms === 0 ? Promise.resolve() : new Promise((resolve) => clock.after(ms, resolve));
 }

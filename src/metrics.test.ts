@@ -13,6 +13,7 @@ const STATUS: StatusSnapshot = {
   upstream: {
     url: "http://127.0.0.1:1",
     reachable: true,
+    rejectedKeys: ["machine"],
     lastFailureReason: "",
     requests: { create: 21, list: 22, revoke: 23, verify: 24 },
     failures: { create: 31, list: 32, revoke: 33, verify: 34 },
@@ -34,6 +35,10 @@ const STATUS: StatusSnapshot = {
     { verdict: "valid", source: "memory", count: 61 },
     { verdict: "revoked", source: "fact", count: 62 },
   ],
+  files: {
+    reloads: [{ files: "tls", applied: 71, refused: 72, isRefused: true }],
+    certificates: [{ certificate: "server", notAfterMs: 1_800_000_000_500 }],
+  },
 };
 
 function samplesOf(text: string): Map<string, number> {
@@ -57,6 +62,12 @@ describe("metrics", () => {
       upstream_in_flight: 43,
       upstream_queued: 44,
       upstream_reachable: 1,
+      'upstream_credential_rejected{key="machine"}': 1,
+      'upstream_credential_rejected{key="instance"}': 0,
+      'reloads_total{files="tls",outcome="applied"}': 71,
+      'reloads_total{files="tls",outcome="refused"}': 72,
+      'reload_refused{files="tls"}': 1,
+      'certificate_expiry_timestamp_seconds{certificate="server"}': 1_800_000_000.5,
       'cache_entries{kind="known"}': 11,
       'cache_entries{kind="refused"}': 12,
       cache_hits_total: 13,

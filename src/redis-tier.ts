@@ -4,7 +4,7 @@ import { ConfigError } from "./config/problem.ts";
 import type { Config } from "./config/settings.ts";
 import type { Logger } from "./logger.ts";
 import { connectRedis, connectRevocationLog, connectVerdictStore, type RedisParts } from "./redis/connect-redis.ts";
-import type { RedisOptions } from "./redis/options.ts";
+import type { RedisOptions, VerdictScope } from "./redis/options.ts";
 import { parseRedisUrl, type RedisTarget, type RedisTls } from "./redis/redis-url.ts";
 import type { Clock } from "./token/ports.ts";
 
@@ -28,7 +28,9 @@ export function openRedisTier(options: RedisTierOptions): RedisParts | undefined
 }
 
 /** The verdicts in it alone, for a process that is told the log by another one. @throws ConfigError */
-export function openRedisVerdicts(options: RedisTierOptions): Pick<RedisParts, "store" | "close"> | undefined {
+export function openRedisVerdicts(
+  options: RedisTierOptions,
+): Pick<RedisParts, "store" | "useScope" | "storeOf" | "close"> | undefined {
   const redis = redisOptions(options);
   return redis === undefined ? undefined : connectVerdictStore(redis);
 }
@@ -56,8 +58,7 @@ function redisOptions({ config, log, clock, scope }: RedisTierOptions): RedisOpt
     commandTimeoutMs: Math.min(MAX_COMMAND_TIMEOUT_MS, boundMs / 4),
     verdictBudgetMs: redis.verdictBudgetMs,
     verdictTtlMs: cache.verdictTtlMs,
-    scope,
-    hmacKey: redis.verdictKey?.reveal() ?? derivedKey(config),
+    ...verdictScope(config, scope, config.clerk.machineSecretKey?.reveal() ?? config.clerk.secretKey?.reveal()),
     clock,
     onEvent: (event) => {
       if (event.kind === "error") log.warn({ err: event.error }, "redis");
@@ -97,8 +98,12 @@ function read(where: string, path: string | undefined): Buffer | undefined {
   }
 }
 
+/** @param key the one that verifications use */
+export function verdictScope({ redis }: Config, scope: string, key: string | undefined): VerdictScope {
+  return { scope, hmacKey: redis.verdictKey?.reveal() ?? derivedKey(key ?? "") };
+}
+
 /** The same in every replica that verifies with the same key, and of no use without it. */
-function derivedKey({ clerk }: Config): Buffer {
-  const key = (clerk.machineSecretKey ?? clerk.secretKey)?.reveal() ?? "";
+function derivedKey(key: string): Buffer {
   return Buffer.from(hkdfSync("sha256", key, "", "m2m-gateway verdict keys", 32));
 }

@@ -25,7 +25,34 @@ export interface StatusSnapshot {
   readonly open: { readonly connections: number; readonly streams: number };
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
+  readonly files: FilesSnapshot;
 }
+
+/** What comes from files that may be replaced while the gateway runs. */
+export interface FilesSnapshot {
+  readonly reloads: readonly ReloadSnapshot[];
+  readonly certificates: readonly CertificateSnapshot[];
+}
+
+/** Files that belong together. */
+export type ReloadedFiles = "tls" | "upstream_tls" | "upstream_key";
+
+export interface ReloadSnapshot {
+  readonly files: ReloadedFiles;
+  /** How often what they said anew was taken over, and how often it could not be used. */
+  readonly applied: number;
+  readonly refused: number;
+  /** Whether they say something now that cannot be used. */
+  readonly isRefused: boolean;
+}
+
+export interface CertificateSnapshot {
+  readonly certificate: "server" | "client_ca" | "upstream_client" | "upstream_ca";
+  /** When the first in its file expires, in milliseconds since the epoch. */
+  readonly notAfterMs: number;
+}
+
+export const NO_FILES: FilesSnapshot = { reloads: [], certificates: [] };
 
 export type FreshnessState = "synced" | "unsynced" | "degraded" | "not_serving";
 
@@ -55,6 +82,8 @@ export type Operation = "create" | "list" | "revoke" | "verify";
 export interface UpstreamSnapshot {
   readonly url: string;
   readonly reachable: boolean;
+  /** Which of the gateway's keys the upstream rejected when it was last asked with them. */
+  readonly rejectedKeys: readonly ("machine" | "instance")[];
   /** A stable reason code; empty when the last call did not fail. */
   readonly lastFailureReason: string;
   /** HTTP requests sent, retries included. */
@@ -111,6 +140,7 @@ export interface StatusParts {
   readonly watchers: WatcherCounts;
   readonly open: () => StatusSnapshot["open"];
   readonly isDraining: () => boolean;
+  readonly files: () => FilesSnapshot;
 }
 
 /** How many streams are open, and how many were cut because they were read too slowly. */
@@ -141,7 +171,12 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
       joined: verifier.joinedCount,
       evictions: cache.evictions,
     },
-    upstream: { ...stats, url: parts.upstreamUrl, lastFailureReason: stats.lastFailureReason ?? "" },
+    upstream: {
+      ...stats,
+      url: parts.upstreamUrl,
+      rejectedKeys: upstream.rejectedKeys,
+      lastFailureReason: stats.lastFailureReason ?? "",
+    },
     revocations: {
       live: revocations.liveCount,
       unrecorded: recorder.pendingCount,
@@ -158,6 +193,7 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
       savedUsdMicros: savedVerifications * VERIFICATION_USD_MICROS,
     },
     verifications: verifier.counts.rows(),
+    files: parts.files(),
   };
 }
 
@@ -175,7 +211,7 @@ export function takeFreshness(parts: StatusParts): FreshnessSnapshot {
 /** The degradation table of docs/failure-modes.md. Cheap: every verification asks. */
 export function freshnessState({ feed, clock, upstream, isDraining }: StatusParts): FreshnessState {
   const fresh = feed.isFresh(clock.monotonicMs());
-  if (isDraining() || (!fresh && !upstream.reachable)) return "not_serving";
+  if (isDraining() || (!fresh && !upstream.canVerify)) return "not_serving";
   if (!fresh) return "unsynced";
-  return upstream.reachable ? "synced" : "degraded";
+  return upstream.canVerify ? "synced" : "degraded";
 }

@@ -16,7 +16,13 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
-async function start(parts: { metrics?: () => Promise<string>; ready?: () => Readiness } = {}) {
+interface Parts {
+  readonly metrics?: () => Promise<string>;
+  readonly ready?: () => Readiness;
+  readonly onQuit?: () => void;
+}
+
+async function start(parts: Parts = {}) {
   const warnings: unknown[] = [];
   const server = await startAdminServer({
     host: "127.0.0.1",
@@ -246,3 +252,44 @@ function raw({ url }: AdminServer, bytes: string): Promise<string> {
     socket.on("close", () => resolve(text));
   });
 }
+
+describe("POST /quit", () => {
+  async function quit(headers: Record<string, string>, method = "POST") {
+    let quits = 0;
+    const { server } = await start({
+      onQuit: () => {
+        quits += 1;
+      },
+    });
+    const own = new URL(server.url).host;
+    const filled = Object.entries(headers).map(([name, value]) => [name, value.replace("OWN", own)]);
+    const { status } = await ask(server, "/quit", { method, headers: Object.fromEntries(filled) });
+    return { status, quits };
+  }
+
+  test.each([
+    ["a script", {}],
+    ["a page of its own", { origin: "http://OWN" }],
+  ])("of %s ends the gateway", async (_who, headers) => {
+    expect(await quit(headers)).toEqual({ status: 200, quits: 1 });
+  });
+
+  test.each([
+    ["another site", { origin: "https://evil.example" }],
+    ["another port of this machine", { origin: "http://127.0.0.1:1" }],
+    ["a page without an origin", { origin: "null" }],
+    ["a site whose name was made to lead here", { origin: "http://evil.example", host: "evil.example" }],
+    ["the same with a port", { origin: "http://evil.example:50052", host: "evil.example:50052" }],
+  ])("of %s is refused", async (_who, headers) => {
+    expect(await quit(headers)).toEqual({ status: 403, quits: 0 });
+  });
+
+  test.each(["GET", "HEAD", "PUT", "OPTIONS"])("is no %s", async (method) => {
+    expect(await quit({}, method)).toEqual({ status: 405, quits: 0 });
+  });
+
+  test("is not there where it is not allowed", async () => {
+    const { server } = await start();
+    expect((await ask(server, "/quit", { method: "POST" })).status).toBe(404);
+  });
+});

@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { isIPv6 } from "node:net";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, Server as TlsServer } from "node:https";
+import { isIP, isIPv6 } from "node:net";
 import type { Logger } from "../logger.ts";
 
 export interface Readiness {
@@ -17,12 +18,24 @@ interface AdminServerOptions {
   readonly metrics: () => Promise<string>;
   readonly contentType: string;
   readonly ready: () => Readiness;
+  /** Serves over TLS. */
+  readonly tls?: AdminTls | undefined;
+  /** Called for `POST /quit`; without it there is no such path. */
+  readonly onQuit?: (() => void) | undefined;
   readonly log: Pick<Logger, "warn">;
+}
+
+/** PEM: the certificate with its chain, and its key. */
+export interface AdminTls {
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface AdminServer {
   /** With the port that was taken. */
   readonly url: string;
+  /** New connections are shown this. Does nothing without TLS. @throws Error of node:tls when it cannot be used */
+  useTls(tls: AdminTls): void;
   /** Answers what was asked, then ends every connection. Takes a second at most. */
   close(): Promise<void>;
 }
@@ -34,12 +47,14 @@ const MAX_CONNECTIONS = 256;
 const MAX_HEADER_BYTES = 8192;
 
 const PATHS = ["/", "/livez", "/readyz", "/metrics"];
+const QUIT = "/quit";
 
 const INDEX = `m2m-gateway, admin port
 
 /livez    200 while the process lives
 /readyz   200 when the gateway can decide, 503 when it cannot
 /metrics  metrics in the Prometheus text format
+/quit     POST ends the gateway as SIGTERM does, where it is allowed
 `;
 
 /**
@@ -48,16 +63,7 @@ const INDEX = `m2m-gateway, admin port
  * @throws Error the system's, when the address cannot be listened at
  */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
-  const server = createServer(
-    {
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: 1000,
-      maxHeaderSize: MAX_HEADER_BYTES,
-    },
-    (request, response) => void answer(options, server, request, response),
-  );
+  const server = create(options.tls, (request, response) => void answer(options, server, request, response));
   // Ends connections that neither send nor read.
   server.timeout = IDLE_TIMEOUT_MS;
   server.maxConnections = MAX_CONNECTIONS;
@@ -66,12 +72,31 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   const host = isIPv6(options.host) ? `[${options.host}]` : options.host;
   let closing: Promise<void> | undefined;
   return {
-    url: `http://${host}:${port}`,
+    url: `${options.tls === undefined ? "http" : "https"}://${host}:${port}`,
+    useTls(tls) {
+      if (server instanceof TlsServer) server.setSecureContext(tlsOptions(tls));
+    },
     close: () => {
       closing ??= closeServer(server);
       return closing;
     },
   };
+}
+
+function create(tls: AdminTls | undefined, listener: RequestListener): Server {
+  const limits = {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: 1000,
+    maxHeaderSize: MAX_HEADER_BYTES,
+  };
+  if (tls === undefined) return createServer(limits, listener);
+  return createTlsServer({ ...limits, ...tlsOptions(tls), handshakeTimeout: REQUEST_TIMEOUT_MS }, listener);
+}
+
+function tlsOptions({ cert, key }: AdminTls) {
+  return { cert, key, minVersion: "TLSv1.2" as const };
 }
 
 function listen(server: Server, { host, port }: AdminServerOptions): Promise<number> {
@@ -109,7 +134,9 @@ async function answer(
 ): Promise<void> {
   const { method = "", url = "" } = request;
   const [path = ""] = url.split("?");
-  const { status, type, text, headers } = await pageFor(method, path, options);
+  const { onQuit } = options;
+  const page = path === QUIT && onQuit !== undefined ? quitPage(request) : await pageFor(method, path, options);
+  const { status, type, text, headers } = page;
   response.writeHead(status, {
     "content-type": type,
     "content-length": Buffer.byteLength(text),
@@ -120,12 +147,31 @@ async function answer(
     ...(server.listening ? {} : { connection: "close" }),
   });
   response.end(method === "HEAD" ? undefined : text);
+  if (path === QUIT && status === 200) onQuit?.();
 }
 
 async function pageFor(method: string, path: string, options: AdminServerOptions): Promise<Page> {
   if (!PATHS.includes(path)) return plain(404, "nothing here: there are /livez, /readyz and /metrics");
   if (method === "GET" || method === "HEAD") return await pageAt(path, options);
   return { ...plain(405, `${path} takes GET and HEAD only`), headers: { allow: "GET, HEAD" } };
+}
+
+/**
+ * A browser names the page that a POST comes from; a page of another site must not be able to end a developer's gateway. Nor
+ * must one whose name has been made to lead here: its requests come to a host by that name, not to this one.
+ */
+function quitPage({ method, headers }: IncomingMessage): Page {
+  if (method !== "POST") return { ...plain(405, "/quit takes POST only"), headers: { allow: "POST" } };
+  const { origin, host = "" } = headers;
+  if (origin === undefined) return plain(200, "draining");
+  const isOwn = URL.canParse(origin) && new URL(origin).host === host && isAddress(host);
+  return isOwn ? plain(200, "draining") : plain(403, "a page of another site may not ask for this");
+}
+
+/** Whether a host is named by an address, or is this machine by name: no other name can be trusted to mean this server. */
+function isAddress(host: string): boolean {
+  const name = host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  return isIP(name) !== 0 || name.toLowerCase() === "localhost";
 }
 
 async function pageAt(path: string, { metrics, contentType, ready, log }: AdminServerOptions): Promise<Page> {

@@ -30,16 +30,41 @@ export function explainStart(error: unknown, { stderr }: CommandContext): number
     stderr.write(`error: ${error.message}\n`);
     return EXIT.usage;
   }
-  const { code, address, port } = error as { code?: string; address?: string; port?: number };
+  const line = listenFailure(error as SystemError);
+  if (line === undefined) throw error;
+  stderr.write(`error: ${line}\n`);
+  return EXIT.failed;
+}
+
+interface SystemError {
+  readonly code?: string;
+  readonly address?: string;
+  /** -1, or absent, for a Unix socket. */
+  readonly port?: number;
+}
+
+const NOT_LISTENABLE: ReadonlySet<string> = new Set(["EACCES", "EADDRNOTAVAIL", "ENOTFOUND"]);
+
+function listenFailure({ code = "", address = "that address", port = -1 }: SystemError): string | undefined {
+  if (port < 0) return socketFailure(code, address);
   if (code === "EADDRINUSE") {
-    stderr.write(`error: ${address}:${port} is in use: stop what listens there, or listen elsewhere (see --help)\n`);
-    return EXIT.failed;
+    return `${address}:${port} is in use: stop what listens there, or listen elsewhere (see --help)`;
   }
-  if (code === "EACCES" || code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
-    stderr.write(
-      `error: cannot listen at ${address ?? "that address"}:${port ?? ""} (${code}): choose another address\n`,
-    );
-    return EXIT.failed;
+  return NOT_LISTENABLE.has(code) ? `cannot listen at ${address}:${port} (${code}): choose another address` : undefined;
+}
+
+function socketFailure(code: string, path: string): string | undefined {
+  switch (code) {
+    case "EADDRINUSE":
+      return `another process listens at unix:${path}: stop it, or choose another path`;
+    case "ENOTSOCK":
+      return `${path} is there and is no socket: remove it yourself, or choose another path`;
+    case "EACCES":
+    case "ENOENT":
+      return `cannot make the socket ${path} (${code}): its folder must exist, and this process may write to it`;
+    case "EPERM":
+      return `cannot give away the socket ${path}: GATEWAY_SOCKET_OWNER names whom this process may not give it to`;
+    default:
+      return NOT_LISTENABLE.has(code) ? `cannot listen at ${path} (${code}): choose another address` : undefined;
   }
-  throw error;
 }

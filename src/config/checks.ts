@@ -1,6 +1,6 @@
 import { addressesCollide, formatListenAddress, isLocal, isLoopback } from "./endpoint.ts";
 import type { Problem } from "./problem.ts";
-import type { Config } from "./settings.ts";
+import { type Config, listSettings, settingPath } from "./settings.ts";
 
 /** Clocks of replicas and upstream may be this far apart. */
 const CLOCK_SKEW_MS = 60_000;
@@ -26,9 +26,11 @@ export function findConflicts(
   });
 }
 
+const NO_MTLS = ", so no caller would be asked for a certificate";
+
 const CHECKS: readonly Check[] = [
   exposed("rpc", ["rpc.tlsCertFile", "rpc.tlsKeyFile"], ({ rpc }) => rpc.tlsCertFile !== undefined),
-  exposed("admin"),
+  exposed("admin", ["admin.tls"], ({ admin }) => admin.tls),
   exposed("emulator"),
   {
     paths: ["clerk.url", "gateway.insecure"],
@@ -49,40 +51,11 @@ const CHECKS: readonly Check[] = [
         ? { what: "takes the port that GATEWAY_LISTEN takes", fix: "give it a port of its own" }
         : undefined,
   },
-  {
-    paths: ["rpc.tlsCertFile", "rpc.tlsKeyFile"],
-    find: ({ rpc }) =>
-      rpc.tlsCertFile !== undefined && rpc.tlsKeyFile === undefined
-        ? { what: "is given without GATEWAY_TLS_KEY_FILE", fix: "give both, or neither" }
-        : undefined,
-  },
-  {
-    paths: ["rpc.tlsKeyFile", "rpc.tlsCertFile"],
-    find: ({ rpc }) =>
-      rpc.tlsKeyFile !== undefined && rpc.tlsCertFile === undefined
-        ? { what: "is given without GATEWAY_TLS_CERT_FILE", fix: "give both, or neither" }
-        : undefined,
-  },
-  {
-    paths: ["rpc.tlsClientCaFile", "rpc.tlsCertFile"],
-    find: ({ rpc }) =>
-      rpc.tlsClientCaFile !== undefined && rpc.tlsCertFile === undefined
-        ? {
-            what: "is given without GATEWAY_TLS_CERT_FILE, so no caller would be asked for a certificate",
-            fix: "give GATEWAY_TLS_CERT_FILE and GATEWAY_TLS_KEY_FILE too",
-          }
-        : undefined,
-  },
-  {
-    paths: ["rpc.tlsClientAuth", "rpc.tlsClientCaFile"],
-    find: ({ rpc }) =>
-      rpc.tlsClientAuth !== undefined && rpc.tlsClientCaFile === undefined
-        ? {
-            what: "is given without GATEWAY_TLS_CLIENT_CA_FILE, so no caller would be asked for a certificate",
-            fix: "give the file of the authorities too",
-          }
-        : undefined,
-  },
+  ...pair("rpc.tlsCertFile", "rpc.tlsKeyFile", ({ rpc }) => [rpc.tlsCertFile, rpc.tlsKeyFile]),
+  ...pair("clerk.clientCertFile", "clerk.clientKeyFile", ({ clerk }) => [clerk.clientCertFile, clerk.clientKeyFile]),
+  needs("rpc.tlsClientCaFile", "rpc.tlsCertFile", ({ rpc }) => [rpc.tlsClientCaFile, rpc.tlsCertFile], NO_MTLS),
+  needs("rpc.tlsClientAuth", "rpc.tlsClientCaFile", ({ rpc }) => [rpc.tlsClientAuth, rpc.tlsClientCaFile], NO_MTLS),
+  needs("admin.tls", "rpc.tlsCertFile", ({ admin, rpc }) => [admin.tls || undefined, rpc.tlsCertFile], ""),
   {
     paths: ["clerk.attemptTimeoutMs", "clerk.timeoutMs"],
     find: ({ clerk }) =>
@@ -106,6 +79,38 @@ const CHECKS: readonly Check[] = [
   },
 ];
 
+type Two = (config: Config) => readonly [unknown, unknown];
+
+function pair(one: string, other: string, valuesOf: Two): Check[] {
+  return [
+    needs(one, other, valuesOf, ""),
+    needs(other, one, (config) => [valuesOf(config)[1], valuesOf(config)[0]], ""),
+  ];
+}
+
+/** The first of the two settings is of no use without the second. `consequence` reads on after that. */
+function needs(path: string, needed: string, valuesOf: Two, consequence: string): Check {
+  return {
+    paths: [path, needed],
+    find: (config) => {
+      const [value, other] = valuesOf(config);
+      if (value === undefined || other !== undefined) return undefined;
+      return { what: `is given without ${variableOf(needed)}${consequence}`, fix: "give both, or neither" };
+    },
+  };
+}
+
+function variableOf(path: string): string {
+  return listSettings().find((setting) => settingPath(setting) === path)?.facts.variable ?? path;
+}
+
+/** How to have TLS there. */
+const TLS_FIXES = {
+  rpc: "give GATEWAY_TLS_CERT_FILE and GATEWAY_TLS_KEY_FILE, ",
+  admin: "set GATEWAY_ADMIN_TLS=true with a certificate, ",
+  emulator: "",
+} as const;
+
 function exposed(
   group: "rpc" | "admin" | "emulator",
   morePaths: readonly string[] = [],
@@ -118,7 +123,7 @@ function exposed(
       if (config.gateway.insecure || isLocal(listen) || hasTls(config)) return undefined;
       return {
         what: `lets other machines reach ${formatListenAddress(listen)}, and the port has neither TLS nor caller authentication`,
-        fix: "listen on 127.0.0.1, or set GATEWAY_INSECURE=true if the network keeps strangers out",
+        fix: `listen on 127.0.0.1, ${TLS_FIXES[group]}or set GATEWAY_INSECURE=true if the network keeps strangers out`,
       };
     },
   };

@@ -208,3 +208,17 @@ export function optionalText(variable: string, accepts: string, description: str
     .optional()
     .register(settingFacts, { variable, kind: "text", description, accepts, initial: "not set" });
 }
+
+/** Text of a form that need not be given. `initial` tells people what holds then. */
+export function optionalMatching(
+  variable: string,
+  { pattern, accepts, initial }: { readonly pattern: RegExp; readonly accepts: string; readonly initial: string },
+  description: string,
+) {
+  const error = `is not ${accepts}`;
+  return z
+    .string({ error })
+    .regex(pattern, { error })
+    .optional()
+    .register(settingFacts, { variable, kind: "text", description, accepts, initial });
+}

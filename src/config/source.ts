@@ -11,6 +11,8 @@ export interface Given {
   readonly where: string;
   /** As a file would give it; `undefined` when it could not be read, which is then among the problems. */
   readonly value: unknown;
+  /** The file that holds it alone, where it was given so. */
+  readonly file?: string;
 }
 
 /** Where settings are looked up: the flags, the environment or the file. */
@@ -44,7 +46,7 @@ export function secretGiven(
     const fix = "give the path of a file that holds the key alone, with ./ in front if its name begins like a key";
     problems.push({ where: path.where, what: "is not a path", fix });
   } else {
-    return { ...given, value: readSecret(path.value, path.where, readFile, problems) };
+    return { ...given, value: readSecret(path.value, path.where, readFile, problems), file: path.value };
   }
   return given;
 }
@@ -54,7 +56,8 @@ function looksLikeKey(path: string): boolean {
   return /^\s*(?:ak|sk|pk|mt)_|[\r\n]/.test(path);
 }
 
-function readSecret(path: string, where: string, readFile: ReadFile, problems: Problem[]): string | undefined {
+/** The key in a file; `undefined` when there is none, which is then among the problems. */
+export function readSecret(path: string, where: string, readFile: ReadFile, problems: Problem[]): string | undefined {
   const fix = "give the path of a file that holds the key alone and that this process may read";
   let text: string;
   try {

@@ -16,46 +16,80 @@ export interface TlsFiles {
   readonly clientAuth?: "require" | "optional" | undefined;
 }
 
+/** How the gateway connects to the upstream over TLS. */
+export interface UpstreamTls {
+  /** PEM: the authorities to trust in place of the usual ones. */
+  readonly ca: string | undefined;
+  /** PEM: the gateway's own certificate. */
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly servername: string | undefined;
+}
+
+export interface TlsReading {
+  readonly readFile: ReadFile;
+  /** Where a setting was given, by its path. */
+  readonly nameOf: (path: string) => string;
+  readonly problems: Problem[];
+}
+
 /** The files that the configuration names; `undefined` when RPCs are served in cleartext, or when there are problems. */
-export function readTlsFiles(
-  { rpc }: Pick<Config, "rpc">,
-  readFile: ReadFile,
-  nameOf: (path: string) => string,
-  problems: Problem[],
-): TlsFiles | undefined {
+export function readTlsFiles({ rpc }: Pick<Config, "rpc">, reading: TlsReading): TlsFiles | undefined {
   const { tlsCertFile, tlsKeyFile, tlsClientCaFile } = rpc;
   if (tlsCertFile === undefined || tlsKeyFile === undefined) return undefined;
-  const read = (path: string, setting: string): string | undefined => {
-    try {
-      return readFile(path);
-    } catch (error) {
-      const what = `names ${path}, which cannot be read (${failureCode(error)})`;
-      problems.push({ where: nameOf(setting), what, fix: "give the path of a PEM file that this process may read" });
-      return undefined;
-    }
-  };
-  const cert = read(tlsCertFile, "rpc.tlsCertFile");
-  const key = read(tlsKeyFile, "rpc.tlsKeyFile");
-  const clientCa = tlsClientCaFile === undefined ? undefined : read(tlsClientCaFile, "rpc.tlsClientCaFile");
+  const identity = readIdentity(["rpc.tlsCertFile", tlsCertFile], ["rpc.tlsKeyFile", tlsKeyFile], reading);
+  const clientCa = readAuthorities(["rpc.tlsClientCaFile", tlsClientCaFile], reading);
+  if (identity === undefined || tlsClientCaFile === undefined) return identity;
+  return clientCa === undefined ? undefined : { ...identity, clientCa, clientAuth: rpc.tlsClientAuth ?? "require" };
+}
+
+/** The files that the configuration names for the upstream; those with problems are absent. */
+export function readUpstreamTlsFiles({ clerk }: Pick<Config, "clerk">, reading: TlsReading): UpstreamTls {
+  const { caFile, clientCertFile, clientKeyFile, servername } = clerk;
+  const ca = readAuthorities(["clerk.caFile", caFile], reading);
+  const identity =
+    clientCertFile === undefined || clientKeyFile === undefined
+      ? undefined
+      : readIdentity(["clerk.clientCertFile", clientCertFile], ["clerk.clientKeyFile", clientKeyFile], reading);
+  return { ca, cert: identity?.cert, key: identity?.key, servername };
+}
+
+type NamedFile = readonly [setting: string, path: string];
+
+function readIdentity(certFile: NamedFile, keyFile: NamedFile, reading: TlsReading) {
+  const cert = readPem(certFile, reading);
+  const key = readPem(keyFile, reading);
   if (cert === undefined || key === undefined) return undefined;
-  if (tlsClientCaFile !== undefined && clientCa === undefined) return undefined;
   try {
     createSecureContext({ cert, key });
+    return { cert, key };
   } catch {
     // The library's own message can quote the file.
-    const what = `(${tlsCertFile}) and the key (${tlsKeyFile}) are not a certificate in PEM and its key`;
+    const what = `(${certFile[1]}) and the key (${keyFile[1]}) are not a certificate in PEM and its key`;
     const fix = "give the certificate and the key that belong together";
-    problems.push({ where: nameOf("rpc.tlsCertFile"), what, fix });
+    reading.problems.push({ where: reading.nameOf(certFile[0]), what, fix });
     return undefined;
   }
-  if (clientCa === undefined) return { cert, key };
-  if (!areCertificates(clientCa)) {
-    const what = `names ${tlsClientCaFile}, which does not hold certificates in PEM`;
-    const fix = "give the certificates of the authorities that issue the callers' certificates";
-    problems.push({ where: nameOf("rpc.tlsClientCaFile"), what, fix });
+}
+
+function readAuthorities([setting, path]: readonly [string, string | undefined], reading: TlsReading) {
+  if (path === undefined) return undefined;
+  const pem = readPem([setting, path], reading);
+  if (pem === undefined || areCertificates(pem)) return pem;
+  const what = `names ${path}, which does not hold certificates in PEM`;
+  const fix = "give the certificates of the authorities";
+  reading.problems.push({ where: reading.nameOf(setting), what, fix });
+  return undefined;
+}
+
+function readPem([setting, path]: NamedFile, { readFile, nameOf, problems }: TlsReading): string | undefined {
+  try {
+    return readFile(path);
+  } catch (error) {
+    const what = `names ${path}, which cannot be read (${failureCode(error)})`;
+    problems.push({ where: nameOf(setting), what, fix: "give the path of a PEM file that this process may read" });
     return undefined;
   }
-  return { cert, key, clientCa, clientAuth: rpc.tlsClientAuth ?? "require" };
 }
 
 /** Node takes a text without any certificate for an empty list of authorities, and passes over what it cannot read. */

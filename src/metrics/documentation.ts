@@ -98,6 +98,7 @@ const FULL: StatusSnapshot = {
   upstream: {
     url: "",
     reachable: true,
+    rejectedKeys: [],
     lastFailureReason: "",
     requests: NONE,
     failures: NONE,
@@ -111,4 +112,12 @@ const FULL: StatusSnapshot = {
   verifications: (Object.keys(VERDICTS) as Verdict[]).flatMap((verdict) =>
     (Object.keys(SOURCES) as VerdictSource[]).map((source) => ({ verdict, source, count: 0 })),
   ),
+  files: {
+    reloads: (["tls", "upstream_tls", "upstream_key"] as const).map((files) => ({
+      ...{ files, applied: 0, refused: 0, isRefused: false },
+    })),
+    certificates: (["server", "client_ca", "upstream_client", "upstream_ca"] as const).map((certificate) => ({
+      ...{ certificate, notAfterMs: 0 },
+    })),
+  },
 };

@@ -20,6 +20,7 @@ export interface Pulled {
 
 const FRESHNESS_STATES: readonly FreshnessState[] = ["synced", "unsynced", "degraded", "not_serving"];
 const OPERATIONS: readonly Operation[] = ["create", "list", "revoke", "verify"];
+const KEYS = ["machine", "instance"] as const;
 const USD_PER_MICRO = 1e-6;
 
 export const PULLED: readonly Pulled[] = [
@@ -40,6 +41,41 @@ export const PULLED: readonly Pulled[] = [
   gauge("upstream_reachable", "1 if the upstream was reachable when last asked, else 0.", (s) =>
     s.upstream.reachable ? 1 : 0,
   ),
+  {
+    kind: "gauge",
+    name: "upstream_credential_rejected",
+    help: "1 while the upstream rejects the gateway's key of that kind, else 0.",
+    labelNames: ["key"],
+    read: ({ upstream }) =>
+      KEYS.map((key) => ({ value: upstream.rejectedKeys.includes(key) ? 1 : 0, labels: { key } })),
+  },
+  {
+    kind: "counter",
+    name: "reloads_total",
+    help: "How often files said something new, by what they are and by whether it could be used.",
+    labelNames: ["files", "outcome"],
+    read: ({ files: { reloads } }) =>
+      reloads.flatMap(({ files, applied, refused }) => [
+        { value: applied, labels: { files, outcome: "applied" } },
+        { value: refused, labels: { files, outcome: "refused" } },
+      ]),
+  },
+  {
+    kind: "gauge",
+    name: "reload_refused",
+    help: "1 while files say something that cannot be used, so that what they said before still is, else 0.",
+    labelNames: ["files"],
+    read: ({ files: { reloads } }) =>
+      reloads.map(({ files, isRefused }) => ({ value: isRefused ? 1 : 0, labels: { files } })),
+  },
+  {
+    kind: "gauge",
+    name: "certificate_expiry_timestamp_seconds",
+    help: "When the certificate in use expires, the first one where there are several, in seconds since the epoch.",
+    labelNames: ["certificate"],
+    read: ({ files: { certificates } }) =>
+      certificates.map(({ certificate, notAfterMs }) => ({ value: notAfterMs / 1000, labels: { certificate } })),
+  },
   {
     kind: "gauge",
     name: "cache_entries",

@@ -1,7 +1,7 @@
 import type { RevocationLog, VerdictStore } from "../token/ports.ts";
 import { closeClient, openClient } from "./connection.ts";
 import { logKeys, revocationsChannel, VerdictKeys } from "./keys.ts";
-import { DEFAULT_KEY_PREFIX, type RedisOptions } from "./options.ts";
+import { DEFAULT_KEY_PREFIX, type RedisOptions, type VerdictScope } from "./options.ts";
 import { RedisRevocationLog } from "./revocation-log.ts";
 import { Subscription } from "./subscription.ts";
 import { RedisVerdictStore } from "./verdict-store.ts";
@@ -9,6 +9,10 @@ import { RedisVerdictStore } from "./verdict-store.ts";
 export interface RedisParts {
   readonly log: RevocationLog;
   readonly store: VerdictStore;
+  /** Shares verdicts under another credential from now on. */
+  readonly useScope: (scope: VerdictScope) => void;
+  /** Verdicts under a credential of somebody's own, on the same connection. */
+  readonly storeOf: (scope: VerdictScope) => VerdictStore;
   /** Withdraws this replica from the fleet and closes all connections. Must come after the last use of either. */
   close(): Promise<void>;
 }
@@ -28,6 +32,8 @@ export function connectRedis(options: RedisOptions): RedisParts {
   return {
     log: forLog.log,
     store: forVerdicts.store,
+    useScope: forVerdicts.useScope,
+    storeOf: forVerdicts.storeOf,
     async close() {
       await Promise.all([forLog.close(), forVerdicts.close()]);
     },
@@ -61,12 +67,20 @@ export function connectRevocationLog(options: RedisOptions): Pick<RedisParts, "l
 }
 
 /** The verdicts alone. @throws Error when the options contradict each other */
-export function connectVerdictStore(options: RedisOptions): Pick<RedisParts, "store" | "close"> {
+export function connectVerdictStore(
+  options: RedisOptions,
+): Pick<RedisParts, "store" | "useScope" | "storeOf" | "close"> {
   checkOptions(options);
-  const { hmacKey, scope, keyPrefix: prefix = DEFAULT_KEY_PREFIX } = options;
+  const prefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
+  const keysOf = ({ scope, hmacKey }: VerdictScope) => new VerdictKeys({ prefix, hmacKey, scope });
   const client = openClient(options, "commands");
-  const store = new RedisVerdictStore(options, client, new VerdictKeys({ prefix, hmacKey, scope }));
-  return { store, close: () => closeClient(client) };
+  const store = new RedisVerdictStore(options, client, keysOf(options));
+  return {
+    store,
+    useScope: (scope) => store.useKeys(keysOf(scope)),
+    storeOf: (scope) => new RedisVerdictStore(options, client, keysOf(scope)),
+    close: () => closeClient(client),
+  };
 }
 
 function checkOptions({ mode, nodes, sentinelMaster }: RedisOptions): void {

@@ -1,7 +1,15 @@
 import type { Clock } from "../token/ports.ts";
 import type { RedisTarget } from "./redis-url.ts";
 
-export interface RedisOptions extends RedisTarget {
+/** Whose verdicts are shared, and by whom. */
+export interface VerdictScope {
+  /** Names the upstream and the credential that verifications use. */
+  readonly scope: string;
+  /** Shared by the replicas. */
+  readonly hmacKey: Buffer | string;
+}
+
+export interface RedisOptions extends RedisTarget, VerdictScope {
   /** When the sentinels demand one of their own. */
   readonly sentinelPassword?: string | undefined;
   /** What all keys and the channel begin with; `m2mgw` by default. Gateways with the same one are one fleet. */
@@ -18,10 +26,6 @@ export interface RedisOptions extends RedisTarget {
   readonly verdictBudgetMs: number;
   /** How long an observation may decide, in milliseconds from the start of the request. */
   readonly verdictTtlMs: number;
-  /** Names the upstream and the credential that verifications use. */
-  readonly scope: string;
-  /** Shared by the replicas. */
-  readonly hmacKey: Buffer | string;
   readonly clock: Clock;
   /** Must not throw. */
   readonly onEvent: (event: RedisEvent) => void;

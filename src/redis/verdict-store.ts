@@ -23,7 +23,7 @@ const MAX_WRITES = 256;
 export class RedisVerdictStore implements VerdictStore {
   readonly #options: RedisOptions;
   readonly #client: Client;
-  readonly #keys: VerdictKeys;
+  #keys: VerdictKeys;
   /** Questions that were given up and that Redis still owes an answer to. */
   #overdue = 0;
   #writes = 0;
@@ -34,15 +34,21 @@ export class RedisVerdictStore implements VerdictStore {
     this.#keys = keys;
   }
 
+  /** Names and seals verdicts otherwise from now on. What is under way goes to its end as it began. */
+  useKeys(keys: VerdictKeys): void {
+    this.#keys = keys;
+  }
+
   async get(secret: TokenSecret, epoch: string): Promise<KnownToken | undefined> {
     const { clock } = this.#options;
-    const key = this.#keys.verdict(secret, epoch);
+    const keys = this.#keys;
+    const key = keys.verdict(secret, epoch);
     const askedAtMs = clock.monotonicMs();
     const found = await this.#withinBudget(async () =>
       parseVerdictReply(await runScript(this.#client, GET_VERDICT, [key], [])),
     );
     if (found === undefined) return undefined;
-    const verdict = this.#open(key, found.value);
+    const verdict = open(keys, key, found.value);
     if (verdict === undefined || found.leftMs < 0 || found.leftMs > verdict.lifeMs) {
       const error = new RedisError("a shared verdict is skipped: it is not what a gateway with the same key wrote");
       this.#options.onEvent({ kind: "error", error });
@@ -68,7 +74,7 @@ export class RedisVerdictStore implements VerdictStore {
   put(secret: TokenSecret, epoch: string, observation: KnownToken): void {
     if (this.#client.status !== "ready" || this.#writes >= MAX_WRITES || this.#overdue > 0) return;
     this.#writes += 1;
-    this.#write(this.#keys.verdict(secret, epoch), observation)
+    this.#write(this.#keys, this.#keys.verdict(secret, epoch), observation)
       .catch(() => undefined)
       .finally(() => {
         this.#writes -= 1;
@@ -79,7 +85,7 @@ export class RedisVerdictStore implements VerdictStore {
    * The end of its life is given as an instant of the server's clock, so that a write which is held up on its way does not
    * make the verdict younger. The server's time was read before `readAtMs`, which puts that instant too early, if anything.
    */
-  async #write(key: string, observation: KnownToken): Promise<void> {
+  async #write(keys: VerdictKeys, key: string, observation: KnownToken): Promise<void> {
     const { clock, commandTimeoutMs } = this.#options;
     const lifeMs = Math.floor(this.#lifeMs(observation));
     if (lifeMs <= 0) return;
@@ -88,17 +94,12 @@ export class RedisVerdictStore implements VerdictStore {
     const leftMs = lifeMs - (clock.monotonicMs() - observation.observedAtMonotonicMs);
     if (leftMs < 1) return;
     const value = encodeVerdict({ token: observation.token, lifeMs });
-    await this.#client.set(key, this.#keys.seal(key, value) + value, "PXAT", Math.floor(serverMs + leftMs));
+    await this.#client.set(key, keys.seal(key, value) + value, "PXAT", Math.floor(serverMs + leftMs));
   }
 
   /** From the start of the request: the TTL, or until the token expires if that is sooner. */
   #lifeMs({ token, observedAtMs }: KnownToken): number {
     return Math.min(this.#options.verdictTtlMs, (token.expiresAtMs ?? Number.POSITIVE_INFINITY) - observedAtMs);
-  }
-
-  #open(key: string, sealed: string) {
-    const value = sealed.slice(SEAL_LENGTH);
-    return this.#keys.seal(key, value) === sealed.slice(0, SEAL_LENGTH) ? decodeVerdict(value) : undefined;
   }
 
   /**
@@ -124,4 +125,9 @@ export class RedisVerdictStore implements VerdictStore {
       return undefined;
     }
   }
+}
+
+function open(keys: VerdictKeys, key: string, sealed: string) {
+  const value = sealed.slice(SEAL_LENGTH);
+  return keys.seal(key, value) === sealed.slice(0, SEAL_LENGTH) ? decodeVerdict(value) : undefined;
 }

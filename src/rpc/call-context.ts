@@ -2,6 +2,7 @@ import { type ContextValues, createContextKey, createContextValues } from "@conn
 import type { Caller } from "../callers/caller.ts";
 import { GatewayError } from "../token/errors.ts";
 import type { AuditDraft } from "./audit.ts";
+import type { CallServices } from "./own-key.ts";
 
 /** What one call carries through the RPC framework. */
 export interface CallContext {
@@ -9,6 +10,8 @@ export interface CallContext {
   readonly drain: AbortSignal;
   /** Whose call it is; `undefined` where that makes no difference. */
   readonly caller: Caller | undefined;
+  /** What decides it in place of what decides for all, where its caller brings a key of its own. */
+  readonly services: CallServices | undefined;
   /** What the audit log will say of it, where it says anything. */
   readonly audit: AuditDraft | undefined;
   /** What was thrown, before it was made presentable. `undefined` until the call fails. */
@@ -32,6 +35,12 @@ export function drainOf(values: ContextValues): AbortSignal {
 /** Whose call it is; `undefined` where that makes no difference. */
 export function callerOf(values: ContextValues): Caller | undefined {
   return values.get(KEY)?.caller;
+}
+
+/** What decides a call: its caller's own, or what decides for all. */
+export function servicesOf<S extends Partial<CallServices>>(values: ContextValues, common: S): S {
+  const own = values.get(KEY)?.services;
+  return own === undefined ? common : { ...common, ...own };
 }
 
 export function auditOf(values: ContextValues): AuditDraft | undefined {

@@ -8,6 +8,7 @@ import { CallReporter, type OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
 import { accessOf, type MethodAccess } from "./method-access.ts";
+import { type CallServices, type OwnKeys, ownKeyServices } from "./own-key.ts";
 import { type Protocol, protocolOf } from "./protocol.ts";
 import { refuse } from "./refusal.ts";
 import { readBody } from "./request-body.ts";
@@ -20,6 +21,8 @@ export interface RequestListenerOptions {
   readonly handlers: readonly UniversalHandler[];
   /** Who may call what; without it everybody may call everything. */
   readonly guard?: Guard | undefined;
+  /** For callers who bring a key of the upstream's; `undefined` to take none. */
+  readonly ownKeys?: OwnKeys | undefined;
   readonly onCall: OnCall;
   readonly onAudit?: OnAudit | undefined;
   readonly presentError: PresentError;
@@ -94,6 +97,7 @@ class Call {
   readonly #reporter: CallReporter;
   readonly #audit: AuditDraft | undefined;
   #admission: Admission | undefined;
+  #services: CallServices | undefined;
   #unfollow: (() => void) | undefined;
   /** Tells a stream to end itself. */
   readonly drain: AbortController | undefined;
@@ -119,12 +123,14 @@ class Call {
 
   /** Lets the call in; false when it has been refused, before anything of its body was looked at. */
   enter(): boolean {
-    const { guard } = this.#options;
-    const role = this.#route.access?.role;
-    if (guard === undefined || role === undefined) return true;
+    const { guard, ownKeys } = this.#options;
+    const { access } = this.#route;
+    const role = access?.role;
+    if (guard === undefined || access === undefined || role === undefined) return true;
     const badge = this.#exchange.peer.badge(this.#exchange.header("authorization"));
     try {
       this.#admission = guard.admit(badge, role);
+      this.#services = ownKeyServices(this.#exchange, access, ownKeys);
     } catch (thrown) {
       this.#refuse(thrown);
       return false;
@@ -143,6 +149,7 @@ class Call {
     const context: CallContext = {
       drain: this.drain?.signal ?? NEVER,
       caller: this.#admission?.caller,
+      services: this.#services,
       audit: this.#audit,
       thrown: undefined,
     };

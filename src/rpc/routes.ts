@@ -23,6 +23,9 @@ export const SERVICES = [TokenService, RevocationService, GatewayService] as con
 /** The health service that says whether cached verdicts can be trusted. */
 export const FRESHNESS_SERVICE = "m2mgateway.freshness";
 
+/** The health service that says whether the upstream takes the gateway's keys. */
+export const CREDENTIAL_SERVICE = "m2mgateway.credential";
+
 export function createRoutes(dependencies: RpcDependencies, health: HealthStatuses): (router: ConnectRouter) => void {
   return (router) => {
     router.service(TokenService, {

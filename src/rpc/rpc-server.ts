@@ -20,6 +20,7 @@ import { type ListenAddress, listen, portOf, urlOf } from "./listen.ts";
 import { splitByProtocol } from "./listener.ts";
 import { http1Exchange } from "./node-exchange.ts";
 import { createNodeHttp2 } from "./node-http2.ts";
+import type { OwnKeys } from "./own-key.ts";
 import { createRequestListener, type RequestListener } from "./request-listener.ts";
 import { type TlsIdentity, tlsOptionsOf } from "./tls-identity.ts";
 import { BODY_TIMEOUT_MS, HTTP1_OPTIONS, PREFACE_TIMEOUT_MS } from "./transport-limits.ts";
@@ -34,6 +35,8 @@ export interface RpcServerOptions {
   readonly transport: TransportName;
   /** Who may call what. Without it everybody may call everything. */
   readonly access?: AccessControl | undefined;
+  /** For callers who bring a key of the upstream's. Without it none is taken. */
+  readonly ownKeys?: OwnKeys | undefined;
   /** Calls that the engine answers at once where it can. The other transport has no use for them. */
   readonly lanes?: Lanes | undefined;
   readonly routes: (router: ConnectRouter) => void;
@@ -66,6 +69,8 @@ export interface RpcServer {
   readonly url: string;
   /** 0 for a Unix socket. */
   readonly port: number;
+  /** New connections are shown this, those there are stay. @throws Error of node:tls when it cannot be used */
+  useTls(tls: TlsIdentity): void;
   /** What is open now. */
   counts(): RpcServerCounts;
   /**
@@ -87,6 +92,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const listener = createRequestListener({
     handlers: handlersOf(options, presentError),
     guard: options.access?.guard,
+    ownKeys: options.ownKeys,
     onCall: options.onCall,
     onAudit: options.onAudit,
     presentError,
@@ -116,6 +122,9 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   return {
     port: portOf(h1),
     url: urlOf(h1, options.listen, options.tls === undefined ? "http" : "https"),
+    useTls(tls) {
+      if (h1 instanceof https.Server) h1.setSecureContext(tlsOptionsOf(tls));
+    },
     counts: () => ({ connections: sockets.size, streams: h2.streamCount }),
     drain(graceMs) {
       drained ??= drain(graceMs);

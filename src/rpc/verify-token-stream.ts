@@ -5,7 +5,7 @@ import type {
   VerifyTokenStreamResponse,
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { canceled } from "../token/errors.ts";
-import { callerOf, drainOf } from "./call-context.ts";
+import { callerOf, drainOf, servicesOf } from "./call-context.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { createRequestCheck, Decisions, type RequestCheck, wireAnswer } from "./verify-decisions.ts";
 
@@ -47,7 +47,7 @@ class Pipeline {
   };
 
   constructor(dependencies: RpcDependencies, check: RequestCheck, signal: AbortSignal, values: ContextValues) {
-    const { verifier } = dependencies;
+    const { verifier } = servicesOf(values, dependencies);
     const drain = drainOf(values);
     const onDecided = () => this.#wakeWriter();
     this.#dependencies = dependencies;

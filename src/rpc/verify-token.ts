@@ -13,7 +13,7 @@ import { formatCursor, parseCursor } from "../token/cursor.ts";
 import type { Policy } from "../token/policy.ts";
 import type { MachineId } from "../token/token.ts";
 import type { Verification, VerifyRequest } from "../token/verifier.ts";
-import { callerOf } from "./call-context.ts";
+import { callerOf, servicesOf } from "./call-context.ts";
 import { msFromDuration, wireSource, wireTime, wireToken, wireVerdict } from "./convert.ts";
 import { jsonFromStruct } from "./json-value.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -21,8 +21,8 @@ import type { RpcDependencies } from "./rpc-dependencies.ts";
 export function createVerifyToken(
   dependencies: Pick<RpcDependencies, "verifier" | "isDegraded" | "revocations">,
 ): ServiceImpl<typeof TokenService>["verifyToken"] {
-  const { verifier } = dependencies;
   return (request, { signal, values }) => {
+    const { verifier } = servicesOf(values, dependencies);
     const subjects = callerOf(values)?.subjects;
     const verification = verifier.verify({ presented: request.token, ...demandsFrom(request), subjects, signal });
     return verification instanceof Promise

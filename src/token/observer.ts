@@ -19,6 +19,8 @@ export interface ObserverOptions {
   /** Told of the machines whose tokens are seen. */
   readonly sweeper?: Sweeper | undefined;
   readonly clock: Clock;
+  /** As in `VerifierOptions`. */
+  readonly credential?: (() => object) | undefined;
 }
 
 /** Where observations come from: what other replicas share, and the upstream. Remembers them, judges nothing. */
@@ -79,6 +81,7 @@ export class Observer {
   async #observe(secret: TokenSecret, digest: TokenDigest, lane: Lane, signal: AbortSignal): Promise<Observation> {
     const { upstream, cache, store, clock, recorder, revocations } = this.#options;
     const { epoch } = revocations.applied;
+    const credential = this.#options.credential?.();
     const observedAtMonotonicMs = clock.monotonicMs();
     const observedAtMs = clock.wallMs();
     const token = await upstream.verifyToken(secret, lane, signal);
@@ -88,10 +91,17 @@ export class Observer {
     if (token?.revoked && revocations.find(token.id) === undefined) {
       recorder.recordInBackground(recorder.factOf(token, "observed"));
     }
+    // Not as another credential's: the store files it under the one that there is now.
+    if (this.#options.credential?.() !== credential) return observation;
     // Under the epoch in which the question was asked: what an older incarnation of the log knew is not trusted later.
     if (isKnown(observation) && !observation.token.revoked && !cache.isInvalidated(observation)) {
       store?.put(secret, epoch, observation);
     }
     return observation;
   }
+}
+
+/** The signal of a question that nobody waits for. */
+export function never(): AbortSignal {
+  return new AbortController().signal;
 }

@@ -121,6 +121,12 @@ export class VerdictCache {
     else this.#invalidations.set("tokenId" in target ? target.tokenId : target.subject, nowMs);
   }
 
+  /** Drops everything, where digests are made otherwise from now on. */
+  clear(): void {
+    this.#known.clear();
+    this.#refused.clear();
+  }
+
   get knownCount(): number {
     return this.#known.size;
   }

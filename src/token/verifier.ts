@@ -1,6 +1,7 @@
 import type { Cursor } from "./cursor.ts";
+import { canceled } from "./errors.ts";
 import type { KnownToken, Observation } from "./observation.ts";
-import { Observer } from "./observer.ts";
+import { never, Observer } from "./observer.ts";
 import { type Policy, verdictOf } from "./policy.ts";
 import type { Clock, Upstream, VerdictStore } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
@@ -12,7 +13,7 @@ import type { Token, TokenDigest, TokenSecret, Verdict, VerdictSource } from "./
 import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
 import type { InvalidationTarget, VerdictCache } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
-import { confined, type Subjects, verificationOf } from "./verification.ts";
+import { confined, type Demands, hasExpired, NO_DEMANDS, type Subjects, verificationOf } from "./verification.ts";
 
 export interface VerifyRequest {
   /** What was presented as a token. Anything at all. */
@@ -37,11 +38,6 @@ export interface Verification {
   encoded?: string | undefined;
 }
 
-/** What a caller asks of a verdict that memory gives. */
-type Demands = Pick<VerifyRequest, "maxAgeMs" | "policy">;
-
-const NO_DEMANDS: Demands = { maxAgeMs: Number.POSITIVE_INFINITY, policy: undefined };
-
 export interface VerifierOptions {
   readonly upstream: Upstream;
   /** Verdicts shared with other replicas; `undefined` where there are none. */
@@ -55,7 +51,14 @@ export interface VerifierOptions {
   /** Told of the machines whose tokens are seen. */
   readonly sweeper?: Sweeper | undefined;
   readonly clock: Clock;
+  /** Where verdicts are counted; with no other verifier's when not given. */
+  readonly counts?: VerdictCounts | undefined;
   readonly digest: (presented: string) => TokenDigest;
+  /**
+   * Stands for the credential that the upstream is asked with: another object after each change of it, which comes with
+   * other digests. `undefined` where it never changes.
+   */
+  readonly credential?: (() => object) | undefined;
   /** How long a call without a deadline of its own waits for `minCursor`. */
   readonly minCursorTimeoutMs: number;
 }
@@ -71,12 +74,13 @@ export class Verifier {
   readonly #options: VerifierOptions;
   readonly #observer: Observer;
   readonly #malformed = verificationOf("invalid", undefined, "local", undefined);
-  readonly counts = new VerdictCounts();
+  readonly counts: VerdictCounts;
   /** The longest staleness at which a cached verdict was used, in milliseconds. */
   worstStalenessMs = 0;
 
   constructor(options: VerifierOptions) {
     this.#options = options;
+    this.counts = options.counts ?? new VerdictCounts();
     this.#observer = new Observer(options);
   }
 
@@ -243,6 +247,7 @@ export class Verifier {
   ): Promise<Verification> {
     const { cache, clock, feed, store } = this.#options;
     const { maxAgeMs, signal } = request;
+    const credential = this.#options.credential?.();
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
       const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);
@@ -255,10 +260,21 @@ export class Verifier {
       // An answer that was invalidated while it was awaited is worth nothing: it is asked for again.
       if (cache.isInvalidated(observation)) continue;
       if (observation.token === undefined && known !== undefined) {
-        this.#options.revalidator?.refused(known.token, () => this.#observer.ask(secret, digest, lane, 0, never()));
+        this.#suspect(known, credential, () => this.#observer.ask(secret, digest, lane, 0, never()));
       }
       return this.#counted(this.#judge(observation, known, request.policy), request.subjects);
     }
+  }
+
+  /** A token that another credential may not verify is not revoked: only the one that it was known to can accuse it. */
+  #suspect({ token }: KnownToken, credential: object | undefined, ask: () => Promise<Observation>): void {
+    const isSame = () => this.#options.credential?.() === credential;
+    if (!isSame()) return;
+    this.#options.revalidator?.refused(token, async () => {
+      const again = await ask();
+      if (!isSame()) throw canceled();
+      return again;
+    });
   }
 
   /** Runs after the last await of the slow path: what the facts say now is what counts. */
@@ -280,13 +296,4 @@ export class Verifier {
     this.count(answer);
     return answer;
   }
-}
-
-function hasExpired(token: Token, clock: Clock): boolean {
-  return token.expired || (token.expiresAtMs !== undefined && token.expiresAtMs <= clock.wallMs());
-}
-
-/** The signal of a question that nobody waits for. */
-function never(): AbortSignal {
-  return new AbortController().signal;
 }

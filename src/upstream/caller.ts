@@ -3,6 +3,7 @@ import { canceled, GatewayError } from "../token/errors.ts";
 import type { Clock, Lane } from "../token/ports.ts";
 import type { Json } from "../token/token.ts";
 import type { Counters } from "./counters.ts";
+import type { SigningKey } from "./credentials.ts";
 import { badBody, type Failure, failureOf, refusesToken } from "./error-table.ts";
 import { exchange, type HttpAnswer, type HttpRequest } from "./http-exchange.ts";
 import type { Limiter } from "./limiter.ts";
@@ -13,13 +14,25 @@ import { parseJson, WireError } from "./wire.ts";
 export interface UpstreamCall<T> {
   readonly operation: Operation;
   readonly lane: Lane;
-  /** The key that it goes out with, never to be repeated to anyone. */
-  readonly key: string;
-  readonly http: HttpRequest;
+  /** The request as it goes out now: with the key that there is now. Asked for each attempt. @throws GatewayError */
+  sign(): SignedRequest;
   /** Reads the body of a 2xx. @throws WireError */
   parse(body: Json): T;
   /** What a definitive refusal of the token stands for. Only verifications can be refused. */
   readonly refusal?: { readonly value: T };
+}
+
+export interface SignedRequest {
+  /** Never to be repeated to anyone. */
+  readonly key: SigningKey;
+  readonly http: HttpRequest;
+}
+
+/** Told what the upstream thinks of the keys. */
+export interface KeyWitness {
+  accepted(key: SigningKey): void;
+  /** Returns whether it is still a key in use: of one that is not, nothing follows. */
+  rejected(key: SigningKey): boolean;
 }
 
 export interface CallerOptions {
@@ -31,12 +44,16 @@ export interface CallerOptions {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Whether calls go out with a key of a caller's: it is to blame for what is wrong with it, and pauses nobody else. */
+  readonly isOwnKey?: boolean | undefined;
 }
 
-type Outcome<T> = { readonly value: T } | Failure;
+/** `outdated`: it went out with a key that has been replaced since, and was refused for it: nothing was decided or done. */
+type Outcome<T> = { readonly value: T } | (Failure & { readonly outdated?: boolean });
 
 const BACKOFF_BASE_MS = 100;
 const BACKOFF_MAX_MS = 1000;
+const MAX_PAUSE_MS = 60_000;
 
 /** Carries calls through: deadlines, turns, attempts and their count. */
 export class Caller {
@@ -44,14 +61,18 @@ export class Caller {
   readonly #pool: Pool;
   readonly #limiter: Limiter;
   readonly #counters: Counters;
+  readonly #keys: KeyWitness;
   readonly #open = new Set<Scope>();
   #closed = false;
+  /** For an own key: until when the upstream wants no requests with it. */
+  #pausedUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: CallerOptions, pool: Pool, limiter: Limiter, counters: Counters) {
+  constructor(options: CallerOptions, pool: Pool, limiter: Limiter, counters: Counters, keys: KeyWitness) {
     this.#options = options;
     this.#pool = pool;
     this.#limiter = limiter;
     this.#counters = counters;
+    this.#keys = keys;
   }
 
   /** @throws GatewayError and nothing else */
@@ -95,6 +116,10 @@ export class Caller {
       if ("value" in outcome) {
         return outcome.value;
       }
+      if (outcome.outdated === true) {
+        attempt -= 1;
+        continue;
+      }
       const delayMs = Math.max(this.#backoffMs(attempt), outcome.error.facts.retryAfterMs ?? 0);
       const inTime = this.#options.clock.monotonicMs() + delayMs < scope.deadlineMs;
       if (!outcome.repeatable || attempt >= maxAttempts || !inTime) {
@@ -110,14 +135,17 @@ export class Caller {
   }
 
   async #attempt<T>(call: UpstreamCall<T>, scope: Scope, sent: { count: number }): Promise<Outcome<T>> {
+    const pauseMs = this.#pausedUntilMs - this.#options.clock.monotonicMs();
+    if (pauseMs > 0) throw pausedFor(pauseMs);
     const release = await this.#limiter.acquire(call.lane, scope.deadlineMs, scope.signal);
     // A creation has no second attempt to leave time for, and giving up on it early may waste a token.
     const timeoutMs = call.operation === "create" ? this.#options.timeoutMs : this.#options.attemptTimeoutMs;
     const attempt = openScope(this.#options.clock, timeoutMs, scope.signal, () => reasonOf(scope.signal));
     try {
+      const { key, http } = call.sign();
       this.#counters.requestSent(call.operation, sent.count > 0);
       sent.count += 1;
-      return this.#judge(call, await exchange(this.#pool, call.http, attempt.signal));
+      return this.#judge(call, key, await exchange(this.#pool, http, attempt.signal));
     } catch (error) {
       if (scope.signal.aborted || !(error instanceof GatewayError)) {
         throw error;
@@ -129,26 +157,39 @@ export class Caller {
     }
   }
 
-  #judge<T>(call: UpstreamCall<T>, answer: HttpAnswer): Outcome<T> {
+  #judge<T>(call: UpstreamCall<T>, key: SigningKey, answer: HttpAnswer): Outcome<T> {
     if (answer.status >= 200 && answer.status < 300) {
+      this.#keys.accepted(key);
       if (call.operation === "create") {
         this.#counters.tokenMinted();
       }
       return parsed(call, answer);
     }
     if (call.refusal !== undefined && refusesToken(answer)) {
+      this.#keys.accepted(key);
       return call.refusal;
     }
     const failure = failureOf(answer, {
       operation: call.operation,
-      secrets: [call.key],
+      secrets: [key.text],
+      isOwnKey: this.#options.isOwnKey === true,
       wallMs: this.#options.clock.wallMs(),
     });
     const { retryAfterMs } = failure.error.facts;
     if (answer.status === 429 && retryAfterMs !== undefined) {
-      this.#limiter.pause(retryAfterMs);
+      this.#pause(retryAfterMs);
+    }
+    if (answer.status === 401) {
+      return { ...failure, outdated: !this.#keys.rejected(key) };
     }
     return failure;
+  }
+
+  /** An own key may be of another instance, whose limits are none of the gateway's. */
+  #pause(retryAfterMs: number): void {
+    const { clock, isOwnKey } = this.#options;
+    if (isOwnKey !== true) this.#limiter.pause(retryAfterMs);
+    else this.#pausedUntilMs = clock.monotonicMs() + Math.min(retryAfterMs, MAX_PAUSE_MS);
   }
 }
 
@@ -164,6 +205,11 @@ function parsed<T>(call: UpstreamCall<T>, answer: HttpAnswer): Outcome<T> {
     }
     throw error;
   }
+}
+
+function pausedFor(retryAfterMs: number): GatewayError {
+  const message = "the upstream limits the rate of requests with this key";
+  return new GatewayError("UPSTREAM_RATE_LIMITED", message, { retryAfterMs });
 }
 
 function draining(): GatewayError {

@@ -5,23 +5,34 @@ import type { Operation } from "./operation.ts";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 
-/** Which key each operation goes out with. The upstream mints for machine keys only. */
+export type KeyKind = "machine" | "instance";
+
+/** A key as an operation goes out with it. */
+export interface SigningKey {
+  readonly kind: KeyKind;
+  readonly text: string;
+}
+
+/** The keys as they are at one time. The upstream mints for machine keys only. */
+export interface UpstreamKeys {
+  /** `ak_…`. Creates; verifies when there is one. */
+  readonly machineSecretKey?: string | undefined;
+  /** `sk_…`. Lists and revokes when there is one. */
+  readonly secretKey?: string | undefined;
+}
+
+/** Which key each operation goes out with. Never changes: other keys are other credentials. */
 export class Credentials {
   /** Digest of the base URL and the key that verifications use. Reveals neither. */
   readonly verifyScope: string;
-  readonly #machineKey: string | undefined;
-  readonly #instanceKey: string | undefined;
+  readonly #machineKey: SigningKey | undefined;
+  readonly #instanceKey: SigningKey | undefined;
 
   /** @throws TypeError when a key cannot be sent in a header; the message does not repeat it */
-  constructor(base: BaseUrl, machineKey: string | undefined, instanceKey: string | undefined) {
-    for (const key of [machineKey, instanceKey]) {
-      if (key !== undefined && !VISIBLE_ASCII.test(key)) {
-        throw new TypeError("an upstream key must be visible ASCII characters without spaces, and not empty");
-      }
-    }
-    this.#machineKey = machineKey;
-    this.#instanceKey = instanceKey;
-    this.verifyScope = digest([base.origin + base.prefix, machineKey ?? instanceKey ?? ""]);
+  constructor(base: BaseUrl, { machineSecretKey, secretKey }: UpstreamKeys) {
+    this.#machineKey = signingKey("machine", machineSecretKey);
+    this.#instanceKey = signingKey("instance", secretKey);
+    this.verifyScope = digest([base.origin + base.prefix, machineSecretKey ?? secretKey ?? ""]);
   }
 
   /**
@@ -30,7 +41,7 @@ export class Credentials {
    *
    * @throws GatewayError CREDENTIAL_MISSING
    */
-  keyFor(operation: Operation): string {
+  keyFor(operation: Operation): SigningKey {
     const [preferred, other] =
       operation === "list" || operation === "revoke"
         ? [this.#instanceKey, this.#machineKey]
@@ -41,6 +52,24 @@ export class Credentials {
     }
     return key;
   }
+
+  /** Whether this is a key of these credentials. */
+  has(key: SigningKey): boolean {
+    return (key.kind === "machine" ? this.#machineKey : this.#instanceKey)?.text === key.text;
+  }
+
+  /** Whose verdicts these are; `undefined` without a key to verify with. */
+  get verifyingKind(): KeyKind | undefined {
+    return (this.#machineKey ?? this.#instanceKey)?.kind;
+  }
+}
+
+function signingKey(kind: KeyKind, text: string | undefined): SigningKey | undefined {
+  if (text === undefined) return undefined;
+  if (!VISIBLE_ASCII.test(text)) {
+    throw new TypeError("an upstream key must be visible ASCII characters without spaces, and not empty");
+  }
+  return { kind, text };
 }
 
 const EITHER = "set CLERK_MACHINE_SECRET_KEY or CLERK_SECRET_KEY";

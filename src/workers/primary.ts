@@ -1,9 +1,12 @@
 import cluster from "node:cluster";
 import { type AdminServer, type Readiness, startAdminServer } from "../admin/admin-server.ts";
+import type { TlsFiles } from "../config/tls-files.ts";
 import type { LoadedConfig } from "../config.ts";
+import { adminOptions } from "../gateway/admin-options.ts";
 import type { Logger } from "../logger.ts";
 import { MemoryRevocationLog } from "../memory/memory-revocation-log.ts";
 import { openRedisLog } from "../redis-tier.ts";
+import { createTlsReloader } from "../reload/reloads.ts";
 import { systemClock } from "../system-clock.ts";
 import { WORKER_STATES } from "./control-messages.ts";
 import { LogMirror } from "./log-mirror.ts";
@@ -15,6 +18,8 @@ import { WorkerSlot } from "./worker-slot.ts";
 export interface PrimaryOptions {
   readonly loaded: LoadedConfig;
   readonly log: Logger;
+  /** Called for `POST /quit` of the admin port. */
+  readonly onQuit?: (() => void) | undefined;
 }
 
 export interface Primary {
@@ -46,21 +51,26 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
  *
  * @throws ConfigError, WorkerFailed, Error the system's, when the admin port cannot be listened at
  */
-export async function startPrimary({ loaded, log }: PrimaryOptions): Promise<Primary> {
+export async function startPrimary({ loaded, log, onQuit }: PrimaryOptions): Promise<Primary> {
   const { config } = loaded;
+  // The file of a Unix socket is made by this process; its workers share it out.
+  if ("path" in config.rpc.listen) process.umask(0o177);
   const upstreamOfLog = openLog(loaded, log);
   const slots = createSlots(loaded, log, upstreamOfLog.relay);
   const lifetime = { draining: false };
   let admin: AdminServer | undefined;
+  const tls = watchTls(loaded, log, (used) => admin?.useTls(used));
   const close = async () => {
     lifetime.draining = true;
-    await Promise.all(slots.map((slot) => slot.stop(config.rpc.drainGraceMs + STOP_SLACK_MS)));
+    const { drainDelayMs, drainGraceMs } = config.rpc;
+    await Promise.all(slots.map((slot) => slot.stop(drainDelayMs + drainGraceMs + STOP_SLACK_MS)));
+    tls?.close();
     await upstreamOfLog.close();
     await admin?.close();
   };
   try {
     admin = await startAdminServer({
-      ...config.admin.listen,
+      ...adminOptions(config.admin, loaded.tls, onQuit),
       metrics: () => readMetrics(slots),
       contentType: METRICS_TYPE,
       ready: () => readinessOf(slots, lifetime.draining),
@@ -72,6 +82,14 @@ export async function startPrimary({ loaded, log }: PrimaryOptions): Promise<Pri
     await close();
     throw error;
   }
+}
+
+/** The admin port's certificate is this process's to renew; the workers renew their own. */
+function watchTls({ config, tls }: LoadedConfig, log: Logger, apply: (tls: TlsFiles) => void) {
+  if (tls === undefined || !config.admin.tls) return undefined;
+  const reloader = createTlsReloader({ config, log, clock: systemClock }, tls, apply);
+  reloader.start();
+  return reloader;
 }
 
 function openLog({ config }: LoadedConfig, log: Logger) {

@@ -34,7 +34,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   if (worker === undefined) throw new Error("this process was not started by a primary");
   const channel = channelOf(worker);
   const init = await initialized(channel);
-  const config = workerConfig(configFromHandover(init.config), init.name, init.index, init.count);
+  const { config: ofAll, keyFiles } = configFromHandover(init.config);
+  const config = workerConfig(ofAll, init.name, init.index, init.count);
   const log = createLogger({
     ...config.log,
     stream: options.stderr,
@@ -50,7 +51,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   });
   // Read here: what the primary read when it started may have been replaced since.
   const tls = readTls(config);
-  const body = await openGateway({ config, log, version: options.version, tls }, {}, revocationLog);
+  const body = await openGateway({ config, log, version: options.version, tls, keyFiles }, {}, revocationLog);
   const told = drainTold(channel, body, log, onError, options.signal);
   send(channel, { kind: "serving", url: await body.listen() });
   const telling = setInterval(() => tellState(channel, body), STATE_INTERVAL_MS);

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import http2 from "node:http2";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -89,8 +89,33 @@ describe("on a Unix socket", () => {
 
   it("a file that is no socket is not touched", async () => {
     writeFileSync(path, "precious");
-    await expect(startOnSocket()).rejects.toThrow("EADDRINUSE");
-    expect(existsSync(path)).toBe(true);
+    await expect(startOnSocket()).rejects.toMatchObject({ code: "ENOTSOCK", address: path });
+    expect(readFileSync(path, "utf8")).toBe("precious");
+  });
+
+  it("the file is its owner's alone unless it is said otherwise", async () => {
+    const before = process.umask(0);
+    try {
+      await using _gateway = await startOnSocket();
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      expect(process.umask()).toBe(0);
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  it("the file has the permissions and the group that it is to have", async () => {
+    const gid = process.getgroups?.()[0] ?? 0;
+    await using _gateway = await startFakeGateway({ options: { listen: { path, mode: 0o660, uid: -1, gid } } });
+    expect(statSync(path)).toMatchObject({ gid, mode: expect.any(Number) });
+    expect(statSync(path).mode & 0o777).toBe(0o660);
+  });
+
+  it("a file that cannot be given away is an error, and is not left behind", async () => {
+    // No id is as large.
+    const start = startFakeGateway({ options: { listen: { path, uid: 2 ** 33, gid: -1 } } });
+    await expect(start).rejects.toMatchObject({ address: path });
+    expect(existsSync(path)).toBe(false);
   });
 
   it("a folder that does not exist is an error", async () => {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { httpUrl, key, MS, matching, whole } from "../setting.ts";
+import { httpUrl, key, MS, matching, optionalText, whole } from "../setting.ts";
 
 /** Clerk's API. */
 export const clerkSettings = z.strictObject({
@@ -18,6 +18,26 @@ export const clerkSettings = z.strictObject({
     "CLERK_API_VERSION",
     { pattern: /^\d{4}-\d{2}-\d{2}$/, accepts: "a date such as 2026-05-12", initial: "2026-05-12" },
     "Version of Clerk's API, sent with every request.",
+  ),
+  caFile: optionalText(
+    "CLERK_CA_FILE",
+    "the path of a file",
+    "PEM file of the authorities that the certificate of Clerk's API, or of the proxy in front of it, may come from, in place of the usual ones.",
+  ),
+  clientCertFile: optionalText(
+    "CLERK_CLIENT_CERT_FILE",
+    "the path of a file",
+    "PEM file of the certificate that the gateway shows there.",
+  ),
+  clientKeyFile: optionalText(
+    "CLERK_CLIENT_KEY_FILE",
+    "the path of a file",
+    "PEM file of the private key of that certificate.",
+  ),
+  servername: optionalText(
+    "CLERK_SERVERNAME",
+    "a host name",
+    "Name to expect in that certificate, when it is not the host of the URL.",
   ),
   timeoutMs: whole(
     "CLERK_TIMEOUT_MS",
