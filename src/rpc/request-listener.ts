@@ -1,5 +1,6 @@
 import type { ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import type { Caller } from "../callers/caller.ts";
 import { canceled } from "../token/errors.ts";
 import type { Admission, Guard } from "./admission.ts";
 import { AuditDraft, type OnAudit } from "./audit.ts";
@@ -96,6 +97,7 @@ class Call {
   readonly #protocol: Protocol;
   readonly #reporter: CallReporter;
   readonly #audit: AuditDraft | undefined;
+  #caller: Caller | undefined;
   #admission: Admission | undefined;
   #services: CallServices | undefined;
   #unfollow: (() => void) | undefined;
@@ -114,7 +116,7 @@ class Call {
     if (route.access?.isAudited === true && options.onAudit !== undefined) {
       this.#audit = new AuditDraft(options.onAudit, () => ({
         ...labels,
-        caller: this.#admission?.caller.name,
+        caller: this.#caller?.name,
         address: exchange.peer.facts.address,
         requestId: requestIdOf(exchange),
       }));
@@ -128,6 +130,7 @@ class Call {
     const role = access?.role;
     if (guard === undefined || access === undefined || role === undefined) return true;
     const badge = this.#exchange.peer.badge(this.#exchange.header("authorization"));
+    this.#caller = guard.callers.identify(badge);
     try {
       this.#admission = guard.admit(badge, role);
       this.#services = ownKeyServices(this.#exchange, access, ownKeys);
@@ -148,7 +151,7 @@ class Call {
     const options = this.#options;
     const context: CallContext = {
       drain: this.drain?.signal ?? NEVER,
-      caller: this.#admission?.caller,
+      caller: this.#caller,
       services: this.#services,
       audit: this.#audit,
       thrown: undefined,

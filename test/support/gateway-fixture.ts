@@ -72,12 +72,12 @@ export async function startGatewayFixture(options: GatewayFixtureOptions = {}): 
 
 async function startGatewayOn(emulator: Emulator, options: GatewayFixtureOptions): Promise<RunningGateway> {
   const logLines: string[] = [];
-  const { config } = loadConfig({
+  const { config, tls } = loadConfig({
     env: { ...TRANSPORT_ENV, ...environmentOf(emulator, options.keys), ...options.env },
     needsKey: true,
   });
   const log = createLogger({ ...config.log, stream: { write: (line) => logLines.push(line) } });
-  const gateway = await startGateway({ config, log, version: "0.0.0-test" });
+  const gateway = await startGateway({ config, tls, log, version: "0.0.0-test" });
   const sessions = new Http2SessionManager(gateway.url);
   const transport = createGrpcTransport({ baseUrl: gateway.url, sessionManager: sessions });
   return {
