@@ -19,7 +19,14 @@ import { createRoutes } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
 import { type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
 import { createValidateInterceptor } from "./rpc/validate-interceptor.ts";
-import { type FreshnessSnapshot, freshnessState, type StatusParts, takeFreshness, takeStatus } from "./status.ts";
+import {
+  type FilesSnapshot,
+  type FreshnessSnapshot,
+  freshnessState,
+  type StatusParts,
+  takeFreshness,
+  takeStatus,
+} from "./status.ts";
 import { systemClock } from "./system-clock.ts";
 import type { Clock, RevocationLog } from "./token/ports.ts";
 
@@ -117,7 +124,8 @@ export async function openGateway(
     watchers: { open: 0, cut: 0 },
     open: () => rpc?.counts() ?? { connections: 0, streams: 0 },
     isDraining: () => lifetime.draining,
-    files: () => reloads.snapshot(),
+    files: () => withReloads(reloads.snapshot(), access.reloads()),
+    callers: () => access.callers(),
   };
   const health = createHealth(HEALTH_SERVICES);
   const metrics = createMetrics(version, () => takeStatus(parts));
@@ -147,6 +155,10 @@ export async function openGateway(
       return closed;
     },
   };
+}
+
+function withReloads(files: FilesSnapshot, more: FilesSnapshot["reloads"]): FilesSnapshot {
+  return { ...files, reloads: [...files.reloads, ...more] };
 }
 
 function serveRpcs(

@@ -26,6 +26,15 @@ export interface StatusSnapshot {
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
   readonly files: FilesSnapshot;
+  readonly callers: readonly CallerSnapshot[];
+}
+
+/** How much one caller has asked for; `unnamed` for all of whom no file tells. */
+export interface CallerSnapshot {
+  readonly name: string;
+  /** Calls that were let in. */
+  readonly admitted: number;
+  readonly inFlight: number;
 }
 
 /** What comes from files that may be replaced while the gateway runs. */
@@ -35,7 +44,7 @@ export interface FilesSnapshot {
 }
 
 /** Files that belong together. */
-export type ReloadedFiles = "tls" | "upstream_tls" | "upstream_key";
+export type ReloadedFiles = "callers" | "tls" | "upstream_tls" | "upstream_key";
 
 export interface ReloadSnapshot {
   readonly files: ReloadedFiles;
@@ -141,6 +150,7 @@ export interface StatusParts {
   readonly open: () => StatusSnapshot["open"];
   readonly isDraining: () => boolean;
   readonly files: () => FilesSnapshot;
+  readonly callers: () => readonly CallerSnapshot[];
 }
 
 /** How many streams are open, and how many were cut because they were read too slowly. */
@@ -194,6 +204,7 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
     },
     verifications: verifier.counts.rows(),
     files: parts.files(),
+    callers: parts.callers(),
   };
 }
 

@@ -17,7 +17,10 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
   http2: { rooms: [], packages: ["node:"] },
   gen: { rooms: [], packages: ["@bufbuild/protobuf", "@bufbuild/protovalidate"] },
   callers: { rooms: ["token"], packages: ["node:", "zod", "yaml"] },
-  access: { rooms: ["audit-log", "callers", "config", "logger", "rpc", "token"], packages: [] },
+  access: {
+    rooms: ["audit-log", "callers", "config", "logger", "reload", "rpc", "status", "token"],
+    packages: ["node:fs"],
+  },
   "audit-log": { rooms: ["logger", "rpc", "token"], packages: [] },
   rpc: {
     rooms: ["token", "gen", "http2", "status", "callers"],
@@ -57,7 +60,7 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: [],
   },
   commands: {
-    rooms: ["cli", "config", "emulator", "gateway", "gen", "logger", "workers"],
+    rooms: ["access", "callers", "cli", "config", "emulator", "gateway", "gen", "logger", "workers"],
     packages: ["@connectrpc/"],
   },
   workers: {

@@ -45,6 +45,9 @@ export const OTHER_VARIABLES = {
   GATEWAY_CONFIG: "Path of the configuration file, where `--config` does not give one.",
   GATEWAY_URL:
     "The gateway that the command line calls, where `--gateway` does not give one. The gateway itself does not read it.",
+  GATEWAY_CALLER_KEY: "The key that the command line calls with. The gateway itself does not read it.",
+  GATEWAY_CALLER_KEY_FILE:
+    "Path of a file with that key, where neither `--caller-key-file` nor `GATEWAY_CALLER_KEY` is given. The gateway itself does not read it.",
 } as const;
 
 /** All settings in the order of the schema. */

@@ -64,7 +64,12 @@ export async function startCallersGateway(
   const rewrite = (now: readonly Entry[]) => writeFileSync(file, fileText(now, keys));
   rewrite(entries);
   const fixture = await startGatewayFixture({
-    env: { GATEWAY_CALLERS_FILE: file, GATEWAY_CALLERS_DEMAND_LOCAL: "true", ...env },
+    env: {
+      GATEWAY_CALLERS_FILE: file,
+      GATEWAY_CALLERS_DEMAND_LOCAL: "true",
+      GATEWAY_RELOAD_INTERVAL_MS: "100",
+      ...env,
+    },
   });
   const keyOf = (name: string) => keys.get(name) ?? createCallerKey();
   return {

@@ -155,7 +155,7 @@ describe("a change of the file", () => {
     fixture.rewrite([ADMIN, app({ roles: ["watch"] })]);
     await until(async () => (await endOf(clients.tokens.verifyToken({ token: "x" }))).includes("CALLER_FORBIDDEN"));
     fixture.writeText("callers: [");
-    await until(() => fixture.logLines.some((line) => line.includes("the callers' file cannot be used")));
+    await until(() => fixture.logLines.some((line) => line.includes("files were not reloaded")));
     expect(await endOf(clients.tokens.verifyToken({ token: "x" }))).toContain("CALLER_FORBIDDEN");
     expect(await endOf(clients.revocations.listRevocations({}))).toBe("OK");
     fixture.rewrite([ADMIN]);
@@ -192,7 +192,7 @@ describe("a change of the file", () => {
   });
 
   function reloads(): number {
-    return fixture.logLines.filter((line) => line.includes("the callers' file has changed")).length;
+    return fixture.logLines.filter((line) => line.includes("reloaded") && line.includes("callers")).length;
   }
 
   function neverEnding(clients: Clients) {
@@ -317,7 +317,7 @@ describe("the audit log", () => {
     );
     await endOf(admin.tokens.revokeToken({ target: { case: "tokenId", value: secret } }));
     fixture.writeText(`callers: [{ name: "x", roles: [verify], keys: ["${strange}"] }]`);
-    await until(() => fixture.logLines.some((line) => line.includes("cannot be used")));
+    await until(() => fixture.logLines.some((line) => line.includes("files were not reloaded")));
     const metrics = await (await fetch(`${fixture.adminUrl}/metrics`)).text();
     const written = [...fixture.logLines, metrics].join("\n");
     for (const text of [secret, strange, own, fixture.keyOf("app"), fixture.keyOf("admin")]) {
