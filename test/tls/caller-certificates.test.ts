@@ -117,12 +117,16 @@ it("a resumed TLS session has the names of the certificate that it began with", 
   const connect = (session: Buffer | undefined) =>
     new Promise<{ session: Buffer | undefined; isReused: boolean }>((resolve, reject) => {
       let given = session;
+      let isReused = false;
       const socket = tls.connect({ ...options, cert, key, ...(session === undefined ? {} : { session }) });
       socket.on("session", (ticket) => {
         given = ticket;
       });
+      socket.on("secureConnect", () => {
+        isReused = socket.isSessionReused();
+      });
       socket.on("error", reject);
-      socket.on("close", () => resolve({ session: given, isReused: socket.isSessionReused() }));
+      socket.on("close", () => resolve({ session: given, isReused }));
       socket.resume();
     });
   const first = await connect(undefined);

@@ -1,19 +1,18 @@
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { describe, expect, it } from "vitest";
-import { createCallerKey, fingerprintOf } from "../../src/callers/caller-key.ts";
-import { Callers } from "../../src/callers/callers.ts";
-import { parseCallersFile } from "../../src/callers/callers-file.ts";
-import { createPeers } from "../../src/callers/peer.ts";
-import { Source, TokenService, Verdict } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
-import { Guard } from "../../src/rpc/admission.ts";
-import { createVerifyLane } from "../../src/rpc/verify-lane.ts";
-import { createVerifyToken } from "../../src/rpc/verify-token.ts";
-import { createDomain, verifyRequest } from "../support/domain.ts";
-import { TEST_TRANSPORT } from "../support/test-transport.ts";
-import { secretOf, token } from "../support/tokens.ts";
-import { endOf } from "./callers-fixture.ts";
-import { startFakeGateway } from "./fake-gateway.ts";
+import { endOf } from "../../test/rpc/callers-fixture.ts";
+import { startFakeGateway } from "../../test/rpc/fake-gateway.ts";
+import { createDomain, verifyRequest } from "../../test/support/domain.ts";
+import { secretOf, token } from "../../test/support/tokens.ts";
+import { createCallerKey, fingerprintOf } from "../callers/caller-key.ts";
+import { Callers } from "../callers/callers.ts";
+import { parseCallersFile } from "../callers/callers-file.ts";
+import { createPeers } from "../callers/peer.ts";
+import { Source, TokenService, Verdict } from "../gen/m2mgateway/v1/token_service_pb.ts";
+import { Guard } from "./admission.ts";
+import { createVerifyLane } from "./verify-lane.ts";
+import { createVerifyToken } from "./verify-token.ts";
 
 const KEY = createCallerKey();
 const SECRET = secretOf(1);
@@ -41,7 +40,7 @@ async function startLane(more: object = {}) {
     routes: (router) => {
       router.service(TokenService, { verifyToken: createVerifyToken(dependencies) });
     },
-    options: { access, lanes: { unary: [lane], streams: [] } },
+    options: { transport: "engine", access, lanes: { unary: [lane], streams: [] } },
   });
   const sessions = new Http2SessionManager(gateway.server.url);
   const transport = createGrpcTransport({ baseUrl: gateway.server.url, sessionManager: sessions });
@@ -57,7 +56,7 @@ async function startLane(more: object = {}) {
   };
 }
 
-describe.runIf(TEST_TRANSPORT === "engine")("the lane of VerifyToken, callers told apart", () => {
+describe("the lane of VerifyToken, callers told apart", () => {
   it("answers those who may verify, from memory, and nobody else", async () => {
     await using served = await startLane();
     for (let call = 1; call <= 5; call += 1) {
