@@ -1,6 +1,6 @@
 import type { Caller } from "../callers/caller.ts";
 import type { MachineId } from "../token/token.ts";
-import { subjectForbidden } from "./admission.ts";
+import { subjectForbidden } from "./guard.ts";
 
 /**
  * Demands that a caller may have to do with a machine.

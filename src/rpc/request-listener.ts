@@ -2,7 +2,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import type { Caller } from "../callers/caller.ts";
 import { canceled } from "../token/errors.ts";
-import type { Admission, Guard } from "./admission.ts";
+import type { AdmittedCall, Guard } from "./guard.ts";
 import { AuditDraft, type OnAudit } from "./audit.ts";
 import { type CallContext, contextValuesOf, drainingError } from "./call-context.ts";
 import { CallReporter, type OnCall } from "./call-report.ts";
@@ -98,7 +98,7 @@ class Call {
   readonly #reporter: CallReporter;
   readonly #audit: AuditDraft | undefined;
   #caller: Caller | undefined;
-  #admission: Admission | undefined;
+  #admission: AdmittedCall | undefined;
   #services: CallServices | undefined;
   #unfollow: (() => void) | undefined;
   /** Tells a stream to end itself. */

@@ -10,7 +10,7 @@ import { Callers } from "../callers/callers.ts";
 import { parseCallersFile } from "../callers/callers-file.ts";
 import { createPeers } from "../callers/peer.ts";
 import { Source, TokenService, Verdict } from "../gen/m2mgateway/v1/token_service_pb.ts";
-import { Guard } from "./admission.ts";
+import { Guard } from "./guard.ts";
 import { createVerifyLane } from "./verify-lane.ts";
 import { createVerifyToken } from "./verify-token.ts";
 

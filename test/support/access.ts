@@ -1,7 +1,7 @@
 import { Callers, type CallersOptions } from "../../src/callers/callers.ts";
 import { createPeers } from "../../src/callers/peer.ts";
 import type { AccessControl } from "../../src/rpc/access-control.ts";
-import { Guard } from "../../src/rpc/admission.ts";
+import { Guard } from "../../src/rpc/guard.ts";
 import type { Clock } from "../../src/token/ports.ts";
 
 /** Everybody may call everything, unless there are entries of a callers' file. */

@@ -9,7 +9,7 @@ import { GatewayError } from "../token/errors.ts";
 const BUSY_RETRY_MS = 100;
 
 /** A call that was let in. */
-export interface Admission {
+export interface AdmittedCall {
   readonly caller: Caller;
   /** The call is over. Later calls do nothing. */
   release(): void;
@@ -37,7 +37,7 @@ export class Guard {
    * Lets a call of an RPC in.
    * @throws GatewayError CALLER_UNAUTHENTICATED, CALLER_FORBIDDEN, CALLER_RATE_LIMITED, CALLER_CONCURRENCY_LIMITED
    */
-  admit(badge: Badge, role: Role): Admission {
+  admit(badge: Badge, role: Role): AdmittedCall {
     const caller = this.callers.identify(badge);
     const refusal = refusalOf(caller, badge, role);
     if (caller === undefined || refusal !== undefined) throw refusal ?? unauthenticated(badge);
@@ -57,7 +57,7 @@ export class Guard {
   }
 
   /** As `admit`; `undefined` for a call that is to be refused, by whoever can say why. */
-  tryAdmit(badge: Badge, role: Role): Admission | undefined {
+  tryAdmit(badge: Badge, role: Role): AdmittedCall | undefined {
     try {
       return this.admit(badge, role);
     } catch (error) {
@@ -70,7 +70,7 @@ export class Guard {
    * Ends a stream when the callers change and its caller may not go on, with CALLER_UNAUTHENTICATED, CALLER_FORBIDDEN or
    * CALLER_CHANGED. Returns how to stop.
    */
-  follow(badge: Badge, role: Role, { caller }: Admission, end: (error: GatewayError) => void): () => void {
+  follow(badge: Badge, role: Role, { caller }: AdmittedCall, end: (error: GatewayError) => void): () => void {
     const stream = { badge, role, caller, end };
     this.#streams.add(stream);
     return () => this.#streams.delete(stream);
