@@ -13,6 +13,7 @@ import { RevocationFeed } from "./token/revocation-feed.ts";
 import { Revocations } from "./token/revocations.ts";
 import { Revoker } from "./token/revoker.ts";
 import { Sweeper } from "./token/sweeper.ts";
+import { TokenPool } from "./token/token-pool.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
 import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
@@ -28,21 +29,24 @@ export type Domain = ReturnType<typeof createDomain>;
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
  *
  * @param givenLog the log, where another process follows it; closed with the rest
+ * @param admitUnknown see `VerifierOptions`
  * @throws ConfigError when the configuration of Redis cannot be used
  */
-export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: RevocationLog) {
+export function createDomain(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  givenLog?: RevocationLog,
+  admitUnknown?: () => void,
+) {
   const upstream = createUpstream(config, log, clock);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
   const { revocationLog, store } = shared;
-  const cache = new VerdictCache({
-    clock,
-    ttlMs: config.cache.verdictTtlMs,
-    refusalTtlMs: config.cache.refusalTtlMs,
-    maxKnown: config.cache.maxEntries,
-    maxKnownBytes: config.cache.maxBytes,
-    maxRefused: config.cache.refusalMaxEntries,
+  const cache = createCache(config, clock);
+  const facts = createFacts(config, log, clock, revocationLog, () => {
+    cache.invalidate({ all: true });
+    pool.distrust();
   });
-  const facts = createFacts(config, log, clock, revocationLog, cache);
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   let digest = createDigester(upstream.verifyScope);
   const verifier = new Verifier({
@@ -51,6 +55,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     cache,
     ...facts,
     ...finders,
+    admitUnknown,
     clock,
     digest: (presented) => digest(presented),
     credential: () => upstream.credential,
@@ -59,19 +64,25 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
   const boundMs = config.revocations.stalenessBoundMs;
   const revocationParts = { ...facts, clock, log: revocationLog, boundMs };
   const revoker = new Revoker({ upstream, verifier, ...revocationParts });
-  const { passthrough, passthroughMaxKeys: maxKeys } = config.callers;
   const ownKeys = createOwnKeys({
-    upstream,
-    verifier: { cache, ...facts, clock, counts: verifier.counts, minCursorTimeoutMs: config.clerk.timeoutMs },
-    revoker: revocationParts,
+    ...{ upstream, revoker: revocationParts, maxKeys: config.callers.passthroughMaxKeys },
+    verifier: {
+      cache,
+      ...facts,
+      clock,
+      counts: verifier.counts,
+      minCursorTimeoutMs: config.clerk.timeoutMs,
+      admitUnknown,
+    },
     storeOf: (scope, key) => shared.storeOf?.(verdictScope(config, scope, key)),
-    maxKeys,
   });
+
+  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock });
 
   /**
    * Asks the upstream with these keys from now on. When the one that verifies is another, no verdict obtained with the one
    * before answers a call that comes after: digests, and with them flights and L1, and names in L2 are made anew at once.
-   * Facts stay: a revoked token is revoked, whoever asks.
+   * Nor is a token handed out that another machine may have minted. Facts stay: a revoked token is revoked, whoever asks.
    */
   const useKeys = (keys: UpstreamKeys) => {
     const before = upstream.credential;
@@ -80,12 +91,11 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     digest = createDigester(upstream.verifyScope);
     shared.useScope?.(verdictScope(config, upstream.verifyScope, keys.machineSecretKey ?? keys.secretKey));
     cache.clear();
+    pool.distrust();
   };
-  const start = async () => {
-    await facts.feed.start();
-    finders.sweeper?.start();
-  };
+  const start = () => facts.feed.start().then(() => finders.sweeper?.start());
   const close = async () => {
+    pool.close();
     finders.sweeper?.close();
     finders.revalidator.close();
     facts.recorder.close();
@@ -93,8 +103,19 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     await shared.close();
     await upstream.close();
   };
-  const services = { verifier, revoker, ownKeys: passthrough ? ownKeys : undefined };
+  const services = { verifier, revoker, pool, ownKeys: config.callers.passthrough ? ownKeys : undefined };
   return { clock, upstream, cache, ...facts, ...finders, ...services, useKeys, start, close };
+}
+
+function createCache({ cache }: Config, clock: Clock): VerdictCache {
+  return new VerdictCache({
+    clock,
+    ttlMs: cache.verdictTtlMs,
+    refusalTtlMs: cache.refusalTtlMs,
+    maxKnown: cache.maxEntries,
+    maxKnownBytes: cache.maxBytes,
+    maxRefused: cache.refusalMaxEntries,
+  });
 }
 
 interface Shared {
@@ -126,7 +147,8 @@ function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: Revo
   };
 }
 
-function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, cache: VerdictCache) {
+/** @param onRestart the log started over: what was decided before is void */
+function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, onRestart: () => void) {
   const minHoldMs = config.cache.verdictTtlMs + config.clerk.timeoutMs + FORGET_SLACK_MS;
   const revocations = new Revocations({ clock, minHoldMs });
   const recorder = new Recorder({
@@ -147,7 +169,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
     boundMs: config.revocations.stalenessBoundMs,
     onReadError: everyTenSeconds(clock, (err) => log.warn({ err }, "the revocation log cannot be read")),
     onRestart: () => {
-      cache.invalidate({ all: true });
+      onRestart();
       recorder.recordMissing();
     },
   });

@@ -12,9 +12,12 @@ import { openReloads } from "./gateway/open-reloads.ts";
 import { followState, HEALTH_SERVICES, readinessOf, setHealth } from "./gateway/states.ts";
 import type { Logger } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
+import type { Reloads } from "./reload/reloads.ts";
+import { Admission } from "./rpc/admission.ts";
 import type { CallReport } from "./rpc/call-report.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createLanes } from "./rpc/lanes.ts";
+import { LoopDelay } from "./rpc/loop-delay.ts";
 import { createRoutes } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
 import { type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
@@ -72,6 +75,8 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+const NOTHING_OPEN = { connections: 0, streams: 0, refusedStreams: 0 };
+
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
 export async function startGateway(options: GatewayOptions, overrides: GatewayOverrides = {}): Promise<Gateway> {
   let admin: AdminServer | undefined;
@@ -104,17 +109,16 @@ export async function openGateway(
   const clock = overrides.clock ?? systemClock;
   const upstreamTls = readUpstreamTls(config);
   const access = openAccess(config, options.log, clock);
-  const domain = createDomain(config, options.log, clock, revocationLog);
+  const loopDelay = new LoopDelay(clock);
+  const admission = new Admission(config.limits, loopDelay);
+  const domain = createDomain(config, options.log, clock, revocationLog, () => admission.admitUnknown());
   const lifetime = { draining: false };
   let rpc: RpcServer | undefined;
   const reloads = openReloads({ ...options, upstreamTls }, domain, (tls) => {
     rpc?.useTls(tls);
     options.onTls?.(tls);
   });
-  // What another process read may have been replaced since.
-  await reloads.look();
-  await domain.start();
-  reloads.start();
+  const stop = await startParts(reloads, domain, loopDelay);
   const parts: StatusParts = {
     ...domain,
     version,
@@ -122,7 +126,8 @@ export async function openGateway(
     startedAtMs: domain.clock.wallMs(),
     upstreamUrl: config.clerk.url,
     watchers: { open: 0, cut: 0 },
-    open: () => rpc?.counts() ?? { connections: 0, streams: 0 },
+    open: () => rpc?.counts() ?? NOTHING_OPEN,
+    overload: () => admission.snapshot(rpc?.counts().refusedStreams ?? 0),
     isDraining: () => lifetime.draining,
     files: () => withReloads(reloads.snapshot(), access.reloads()),
     callers: () => access.callers(),
@@ -135,10 +140,9 @@ export async function openGateway(
     stopHealth();
     setHealth(health, parts);
     if (rpc !== undefined) await pause(domain.clock, config.rpc.drainDelayMs);
-    reloads.close();
     await rpc?.drain(config.rpc.drainGraceMs);
     access.close();
-    await domain.close();
+    await stop();
   };
   let closed: Promise<void> | undefined;
   return {
@@ -147,7 +151,8 @@ export async function openGateway(
     freshness: () => takeFreshness(parts),
     tls: () => reloads.tls,
     async listen() {
-      rpc = await serveRpcs({ ...options, tls: reloads.tls }, domain, access, parts, health, metrics);
+      const open = { ...options, tls: reloads.tls };
+      rpc = await serveRpcs(open, domain, access, parts, health, metrics, admission);
       return rpc.url;
     },
     close() {
@@ -161,6 +166,20 @@ function withReloads(files: FilesSnapshot, more: FilesSnapshot["reloads"]): File
   return { ...files, reloads: [...files.reloads, ...more] };
 }
 
+/** Returns how to stop them, in the reverse order. */
+async function startParts(reloads: Reloads, domain: Domain, loopDelay: LoopDelay): Promise<() => Promise<void>> {
+  // What another process read may have been replaced since.
+  await reloads.look();
+  await domain.start();
+  reloads.start();
+  const stopMeasuring = loopDelay.start();
+  return async () => {
+    stopMeasuring();
+    reloads.close();
+    await domain.close();
+  };
+}
+
 function serveRpcs(
   { config, log, tls }: GatewayOptions,
   domain: Domain,
@@ -168,12 +187,14 @@ function serveRpcs(
   parts: StatusParts,
   health: HealthStatuses,
   metrics: Metrics,
+  admission: Admission,
 ): Promise<RpcServer> {
   const dependencies: RpcDependencies = {
     ...domain,
     watch: config.watch,
     maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
+    admission,
     status: () => takeStatus(parts),
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
@@ -191,6 +212,7 @@ function serveRpcs(
     listen: listenOptions(config.rpc),
     tls,
     transport: config.rpc.transport,
+    admission,
     onEngineError: (err) => log.error({ err }, "a connection failed"),
     routes: createRoutes(dependencies, health),
     interceptors: [createValidateInterceptor()],

@@ -4,6 +4,7 @@ import { relative } from "node:path";
 import { runCli } from "./cli/run-cli.ts";
 import { callerKey } from "./commands/caller-key.ts";
 import { configCheck } from "./commands/config-check.ts";
+import { CRASH_EXIT_CODE, createCrash } from "./commands/crash.ts";
 import { dev } from "./commands/dev.ts";
 import { runEmulator } from "./commands/run-emulator.ts";
 import { serve } from "./commands/serve.ts";
@@ -14,6 +15,16 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
   version: string;
 };
 const stop = new AbortController();
+const crash = createCrash({
+  stderr: process.stderr,
+  stop() {
+    process.exitCode = CRASH_EXIT_CODE;
+    stop.abort();
+  },
+  exit: (code) => process.exit(code),
+});
+process.on("uncaughtException", (error) => crash.report(error));
+process.on("unhandledRejection", (error) => crash.report(error));
 for (const name of ["SIGINT", "SIGTERM"] as const) {
   process.on(name, () => {
     // Whoever asks twice does not want to wait.
@@ -27,12 +38,14 @@ const context = {
   stdout: process.stdout,
   stderr: process.stderr,
   signal: stop.signal,
+  quit: () => stop.abort(),
+  crash,
   invocation: invocationOf(process.argv[1] ?? ""),
   version,
   colorErr: process.stderr.isTTY === true && (env.NO_COLOR ?? "") === "",
 };
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const exitCode = await runCli(process.argv.slice(2), {
   ...context,
   stdin: process.stdin,
   isTty: process.stdout.isTTY === true,
@@ -44,6 +57,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
     configCheck: (options) => configCheck(options, context),
   },
 });
+process.exitCode = crash.happened ? CRASH_EXIT_CODE : exitCode;
 
 /** How the user called this program, so that what is printed can be pasted. */
 function invocationOf(script: string): string {

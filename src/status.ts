@@ -6,6 +6,7 @@ import type { RevocationFeed } from "./token/revocation-feed.ts";
 import type { Revocations } from "./token/revocations.ts";
 import type { Sweeper } from "./token/sweeper.ts";
 import type { Verdict, VerdictSource } from "./token/token.ts";
+import type { PoolCounts, TokenPool } from "./token/token-pool.ts";
 import type { VerdictCache } from "./token/verdict-cache.ts";
 import type { Verifier } from "./token/verifier.ts";
 import type { ClerkUpstream } from "./upstream/clerk-upstream.ts";
@@ -21,8 +22,10 @@ export interface StatusSnapshot {
   readonly upstream: UpstreamSnapshot;
   readonly revocations: RevocationSnapshot;
   readonly spend: SpendSnapshot;
+  readonly pool: PoolSnapshot;
   /** What the RPC port has open. */
-  readonly open: { readonly connections: number; readonly streams: number };
+  readonly open: { readonly connections: number; readonly streams: number; readonly refusedStreams: number };
+  readonly overload: OverloadSnapshot;
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
   readonly files: FilesSnapshot;
@@ -114,10 +117,28 @@ export interface RevocationSnapshot {
   readonly discovered: number;
 }
 
+/** What is under way, how much may be, and what was refused, by the bound that it met. */
+export interface OverloadSnapshot {
+  /** Calls, apart from those that memory answers at once. */
+  readonly inFlight: number;
+  /** Bytes of requests and answers that wait for the rest of their call. */
+  readonly pendingBytes: number;
+  /** The delay of the event loop that stands. */
+  readonly loopDelayMs: number;
+  readonly limits: Readonly<Record<string, number>>;
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+export interface PoolSnapshot extends Readonly<PoolCounts> {
+  /** Tokens held. */
+  readonly tokens: number;
+}
+
 export interface SpendSnapshot {
   readonly creations: number;
   readonly verifications: number;
   readonly savedVerifications: number;
+  readonly savedCreations: number;
   /** Verifications made on nobody's behalf. */
   readonly renewals: number;
   /** Millionths of a US dollar. */
@@ -146,8 +167,10 @@ export interface StatusParts {
   readonly revalidator: Revalidator;
   readonly sweeper: Sweeper | undefined;
   readonly upstream: ClerkUpstream;
+  readonly pool: TokenPool;
   readonly watchers: WatcherCounts;
   readonly open: () => StatusSnapshot["open"];
+  readonly overload: () => OverloadSnapshot;
   readonly isDraining: () => boolean;
   readonly files: () => FilesSnapshot;
   readonly callers: () => readonly CallerSnapshot[];
@@ -164,13 +187,15 @@ const CREATION_USD_MICROS = 1_000;
 const VERIFICATION_USD_MICROS = 10;
 
 export function takeStatus(parts: StatusParts): StatusSnapshot {
-  const { verifier, upstream, cache, revocations, recorder, revalidator, sweeper, watchers } = parts;
+  const { verifier, upstream, cache, revocations, recorder, revalidator, sweeper, watchers, pool } = parts;
   const stats = upstream.stats;
   const savedVerifications = verifier.counts.hits + verifier.joinedCount;
+  const savedCreations = pool.counts.hits + pool.counts.joined;
   return {
     version: parts.version,
     replica: parts.replica,
     open: parts.open(),
+    overload: parts.overload(),
     startedAtMs: parts.startedAtMs,
     freshness: takeFreshness(parts),
     cache: {
@@ -198,10 +223,12 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
       creations: stats.creations,
       verifications: stats.verifications,
       savedVerifications,
+      savedCreations,
       renewals: revalidator.renewals,
       spentUsdMicros: stats.creations * CREATION_USD_MICROS + stats.verifications * VERIFICATION_USD_MICROS,
-      savedUsdMicros: savedVerifications * VERIFICATION_USD_MICROS,
+      savedUsdMicros: savedCreations * CREATION_USD_MICROS + savedVerifications * VERIFICATION_USD_MICROS,
     },
+    pool: { ...pool.counts, tokens: pool.size },
     verifications: verifier.counts.rows(),
     files: parts.files(),
     callers: parts.callers(),

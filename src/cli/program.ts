@@ -11,6 +11,7 @@ import { plainLines } from "./plain-text.ts";
 import { addRevocationsList } from "./revocations-list.ts";
 import { addRevocationsWatch } from "./revocations-watch.ts";
 import { addStatus } from "./status.ts";
+import { addTokenAcquire } from "./token-acquire.ts";
 import { addTokenCreate } from "./token-create.ts";
 import { addTokenList } from "./token-list.ts";
 import { addTokenRevoke } from "./token-revoke.ts";
@@ -50,6 +51,7 @@ export function createProgram(io: CliIo, runner: Runner = new Runner(io)): Comma
 function addClientCommands(program: Command, runner: Runner): void {
   const token = program.command("token").description("Mint, list, verify and revoke tokens.");
   addTokenCreate(token, runner);
+  addTokenAcquire(token, runner);
   addTokenList(token, runner);
   addTokenVerify(token, runner);
   addTokenRevoke(token, runner);

@@ -15,6 +15,7 @@ const HINTS: Readonly<Record<string, string>> = {
   CREDENTIAL_MISSING: "give the gateway the key that this call needs: CLERK_MACHINE_SECRET_KEY to create tokens",
   OVERLOADED: "the gateway has too many calls waiting for Clerk; try again shortly",
   TOKEN_NOT_FOUND: "the token is unknown or no longer accepted; an opaque one can be revoked by its id with --id",
+  TOKEN_UNSURE: "the gateway has no token that it knows not to be revoked; try again shortly",
   REVOKED_NOT_BROADCAST:
     "the token is revoked at Clerk and at this replica; repeat the command so that the others learn of it",
   ARGUMENT_INVALID: "correct the fields named above",

@@ -13,6 +13,8 @@ async function run(output: "text" | "json") {
     invocation: "m2m-gateway",
     version: "1.2.3",
     colorErr: false,
+    quit: () => undefined,
+    crash: { drainThrough: () => undefined },
   };
   expect(await callerKey({ output }, context)).toBe(0);
   return { out, err };

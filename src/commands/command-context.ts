@@ -1,4 +1,5 @@
 import { ConfigError } from "../config/problem.ts";
+import type { Crash } from "./crash.ts";
 
 /** What a command that runs something in this process is given. */
 export interface CommandContext {
@@ -7,6 +8,9 @@ export interface CommandContext {
   readonly stderr: { write(text: string): unknown };
   /** Aborted when the process is asked to end. */
   readonly signal: AbortSignal;
+  /** Asks the process to end. */
+  readonly quit: () => void;
+  readonly crash: Pick<Crash, "drainThrough">;
   /** How the user calls this program. */
   readonly invocation: string;
   readonly version: string;

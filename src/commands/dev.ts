@@ -28,6 +28,7 @@ export async function dev(options: DevOptions, context: CommandContext): Promise
     };
     const loaded = loadConfig({ env: withoutClerk(env), file: options.config, overrides }).config;
     const log = createLogger({ ...loaded.log, format: "pretty", stream: stderr, color: colorErr });
+    context.crash.drainThrough(log, loaded.rpc);
     emulator = await openEmulator(options.seed, loaded.emulator.listen, (event) =>
       log.debug(event, "emulated request"),
     );
@@ -41,7 +42,7 @@ export async function dev(options: DevOptions, context: CommandContext): Promise
         CLERK_MACHINE_SECRET_KEY: ownMachine(emulator).secretKey,
       },
     });
-    gateway = await startGateway({ config, tls, log, version });
+    gateway = await startGateway({ config, tls, log, version, onQuit: context.quit });
     stdout.write(
       options.output === "json" ? readyLine(gateway, emulator) : await readyPage(gateway, emulator, context),
     );

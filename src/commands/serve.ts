@@ -11,7 +11,13 @@ export async function serve(options: ServeOptions, context: CommandContext): Pro
   const { env, stderr, signal, version, colorErr } = context;
   try {
     if (isWorker()) {
-      await runWorker({ version, stderr, color: colorErr, signal });
+      await runWorker({
+        version,
+        stderr,
+        color: colorErr,
+        signal,
+        onLog: (log, config) => context.crash.drainThrough(log, config.rpc),
+      });
       return EXIT.ok;
     }
     const overrides = {
@@ -25,7 +31,8 @@ export async function serve(options: ServeOptions, context: CommandContext): Pro
     const loaded = loadConfig({ env, file: options.config, overrides, needsKey: true });
     const { config } = loaded;
     const log = createLogger({ ...config.log, stream: stderr, color: colorErr });
-    const gateway = await start(loaded, log, version);
+    context.crash.drainThrough(log, config.rpc);
+    const gateway = await start(loaded, log, context);
     const { workers } = config.rpc;
     const serving = { rpc: gateway.url, admin: gateway.adminUrl, upstream: config.clerk.url, version };
     log.info(workers === 1 ? serving : { ...serving, workers }, "serving");
@@ -41,7 +48,9 @@ export async function serve(options: ServeOptions, context: CommandContext): Pro
   }
 }
 
-function start(loaded: LoadedConfig, log: Logger, version: string) {
-  const { config, tls } = loaded;
-  return config.rpc.workers === 1 ? startGateway({ config, tls, log, version }) : startPrimary({ loaded, log });
+function start(loaded: LoadedConfig, log: Logger, { version, quit: onQuit }: CommandContext) {
+  const { config, tls, keyFiles } = loaded;
+  return config.rpc.workers === 1
+    ? startGateway({ config, tls, keyFiles, log, version, onQuit })
+    : startPrimary({ loaded, log, onQuit });
 }

@@ -57,6 +57,16 @@ const CHECKS: readonly Check[] = [
   needs("rpc.tlsClientAuth", "rpc.tlsClientCaFile", ({ rpc }) => [rpc.tlsClientAuth, rpc.tlsClientCaFile], NO_MTLS),
   needs("admin.tls", "rpc.tlsCertFile", ({ admin, rpc }) => [admin.tls || undefined, rpc.tlsCertFile], ""),
   {
+    paths: ["limits.maxPendingBytes", "rpc.maxMessageBytes"],
+    find: ({ limits, rpc }) =>
+      limits.maxPendingBytes < rpc.maxMessageBytes
+        ? {
+            what: `is ${limits.maxPendingBytes}, less than one message of GATEWAY_MAX_MESSAGE_BYTES, which is ${rpc.maxMessageBytes}`,
+            fix: "raise it, or lower GATEWAY_MAX_MESSAGE_BYTES",
+          }
+        : undefined,
+  },
+  {
     paths: ["clerk.attemptTimeoutMs", "clerk.timeoutMs"],
     find: ({ clerk }) =>
       clerk.attemptTimeoutMs > clerk.timeoutMs

@@ -6,8 +6,10 @@ import { callersSettings } from "./settings/callers.ts";
 import { clerkSettings } from "./settings/clerk.ts";
 import { emulatorSettings } from "./settings/emulator.ts";
 import { gatewaySettings } from "./settings/gateway.ts";
+import { limitsSettings } from "./settings/limits.ts";
 import { logSettings } from "./settings/log.ts";
 import { outOfBandSettings } from "./settings/out-of-band.ts";
+import { poolSettings } from "./settings/pool.ts";
 import { redisSettings } from "./settings/redis.ts";
 import { revocationsSettings } from "./settings/revocations.ts";
 import { rpcSettings } from "./settings/rpc.ts";
@@ -18,10 +20,12 @@ export const configSchema = z.strictObject({
   gateway: gatewaySettings,
   rpc: rpcSettings,
   callers: callersSettings,
+  limits: limitsSettings,
   admin: adminSettings,
   emulator: emulatorSettings,
   clerk: clerkSettings,
   cache: cacheSettings,
+  pool: poolSettings,
   redis: redisSettings,
   outOfBand: outOfBandSettings,
   revocations: revocationsSettings,

@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { Problem } from "./problem.ts";
 import type { Config } from "./settings.ts";
@@ -62,14 +62,15 @@ function readIdentity(certFile: NamedFile, keyFile: NamedFile, reading: TlsReadi
   if (cert === undefined || key === undefined) return undefined;
   try {
     createSecureContext({ cert, key });
-    return { cert, key };
+    // An empty text is no mistake to Node, but a server without a certificate.
+    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return { cert, key };
   } catch {
     // The library's own message can quote the file.
-    const what = `(${certFile[1]}) and the key (${keyFile[1]}) are not a certificate in PEM and its key`;
-    const fix = "give the certificate and the key that belong together";
-    reading.problems.push({ where: reading.nameOf(certFile[0]), what, fix });
-    return undefined;
   }
+  const what = `(${certFile[1]}) and the key (${keyFile[1]}) are not a certificate in PEM and its key`;
+  const fix = "give the certificate and the key that belong together";
+  reading.problems.push({ where: reading.nameOf(certFile[0]), what, fix });
+  return undefined;
 }
 
 function readAuthorities([setting, path]: readonly [string, string | undefined], reading: TlsReading) {

@@ -4,6 +4,7 @@ import { DEFAULT_LIMITS, type EngineLimits } from "./engine-limits.ts";
 import { SlabPool } from "./output.ts";
 import type { UnreadTotal } from "./receive-window.ts";
 import type { ServerStream } from "./server-stream.ts";
+import type { StreamTotal } from "./stream-table.ts";
 import type { UnaryLane } from "./unary-lane.ts";
 
 export interface EngineOptions {
@@ -25,6 +26,7 @@ export interface EngineContext {
   readonly lanes: ReadonlyMap<string, UnaryLane>;
   readonly slabs: SlabPool;
   readonly unread: UnreadTotal;
+  readonly streams: StreamTotal;
   readonly onStream: (stream: ServerStream) => void;
   readonly onError: (error: unknown) => void;
   /** Has the connection's output sent before the next event is looked at. */
@@ -60,6 +62,7 @@ export class Http2Engine {
       lanes: new Map(lanes.map((lane) => [lane.path, lane])),
       slabs: new SlabPool(),
       unread: { bytes: 0 },
+      streams: { open: 0, refused: 0 },
       onStream,
       onError,
       flushLater: (connection) => this.#flushLater(connection),
@@ -90,9 +93,13 @@ export class Http2Engine {
   }
 
   get counts(): EngineCounts {
-    let streams = 0;
-    for (const connection of this.#connections) streams += connection.streamCount;
-    return { connections: this.#connections.size, streams, unreadBytes: this.#context.unread.bytes };
+    const { streams, unread } = this.#context;
+    return { connections: this.#connections.size, streams: streams.open, unreadBytes: unread.bytes };
+  }
+
+  /** Streams refused so far because there were too many. */
+  get refusedStreams(): number {
+    return this.#context.streams.refused;
   }
 
   #flushLater(connection: Connection): void {

@@ -91,7 +91,14 @@ const NONE = { create: 0, list: 0, revoke: 0, verify: 0 };
 const FULL: StatusSnapshot = {
   version: "",
   replica: "",
-  open: { connections: 0, streams: 0 },
+  open: { connections: 0, streams: 0, refusedStreams: 0 },
+  overload: {
+    inFlight: 0,
+    pendingBytes: 0,
+    loopDelayMs: 0,
+    limits: { connections: 0, streams: 0, in_flight: 0, watchers: 0, pending_bytes: 0 },
+    refused: { connections: 0, streams: 0, in_flight: 0, watchers: 0, pending_bytes: 0, event_loop: 0 },
+  },
   startedAtMs: 0,
   freshness: { state: "synced", cursor: "", stalenessMs: 0, worstStalenessMs: 0, boundMs: 0 },
   cache: { knownEntries: 0, refusedEntries: 0, hits: 0, misses: 0, joined: 0, evictions: 0 },
@@ -108,7 +115,16 @@ const FULL: StatusSnapshot = {
     queued: 0,
   },
   revocations: { live: 0, unrecorded: 0, watchers: 0, slowConsumers: 0, discovered: 0 },
-  spend: { creations: 0, verifications: 0, savedVerifications: 0, renewals: 0, spentUsdMicros: 0, savedUsdMicros: 0 },
+  spend: {
+    creations: 0,
+    verifications: 0,
+    savedVerifications: 0,
+    savedCreations: 0,
+    renewals: 0,
+    spentUsdMicros: 0,
+    savedUsdMicros: 0,
+  },
+  pool: { tokens: 0, hits: 0, joined: 0, creations: 0, renewals: 0, failures: 0, evictions: 0 },
   verifications: (Object.keys(VERDICTS) as Verdict[]).flatMap((verdict) =>
     (Object.keys(SOURCES) as VerdictSource[]).map((source) => ({ verdict, source, count: 0 })),
   ),

@@ -108,6 +108,19 @@ export const PULLED: readonly Pulled[] = [
   },
   gauge("connections", "Open connections of the RPC port.", (s) => s.open.connections),
   gauge("streams", "Requests under way over HTTP/2, streams among them.", (s) => s.open.streams),
+  gauge("in_flight", "Calls under way, apart from those that memory answers at once.", (s) => s.overload.inFlight),
+  gauge(
+    "pending_bytes",
+    "Bytes of requests and answers that wait for the rest of their call.",
+    (s) => s.overload.pendingBytes,
+  ),
+  gauge(
+    "event_loop_delay_seconds",
+    "Delay of the event loop that stands: the least of the last few measured.",
+    (s) => s.overload.loopDelayMs / 1000,
+  ),
+  byLimit("gauge", "limit", "How much there may be of what the label names.", "limits"),
+  byLimit("counter", "refused_total", "Connections, streams and calls refused, by the bound that they met.", "refused"),
   gauge("watchers", "Open streams of revocations.", (s) => s.revocations.watchers),
   counter("slow_consumers_total", "Streams cut because they were read too slowly.", (s) => s.revocations.slowConsumers),
   counter(
@@ -139,6 +152,21 @@ export const PULLED: readonly Pulled[] = [
     read: ({ freshness }) =>
       FRESHNESS_STATES.map((state) => ({ value: state === freshness.state ? 1 : 0, labels: { state } })),
   },
+  gauge("pool_tokens", "Tokens held for AcquireToken.", (s) => s.pool.tokens),
+  counter("pool_hits_total", "Tokens acquired from memory.", (s) => s.pool.hits),
+  counter("pool_joined_total", "Tokens acquired from a creation that was under way.", (s) => s.pool.joined),
+  {
+    kind: "counter",
+    name: "pool_creations_total",
+    help: "Creations for AcquireToken, by whether a caller waited for it or it was ahead of need.",
+    labelNames: ["kind"],
+    read: ({ pool }) => [
+      { value: pool.creations, labels: { kind: "awaited" } },
+      { value: pool.renewals, labels: { kind: "renewal" } },
+    ],
+  },
+  counter("pool_failures_total", "Creations for AcquireToken that failed.", (s) => s.pool.failures),
+  counter("pool_evictions_total", "Acquired tokens dropped because the pool was full.", (s) => s.pool.evictions),
   counter(
     "spend_usd_total",
     "Cost of upstream calls by list price, in US dollars.",
@@ -157,6 +185,12 @@ function counter(name: string, help: string, value: (status: StatusSnapshot) => 
 
 function gauge(name: string, help: string, value: (status: StatusSnapshot) => number): Pulled {
   return { kind: "gauge", name, help, labelNames: [], read: (status) => [{ value: value(status) }] };
+}
+
+function byLimit(kind: Pulled["kind"], name: string, help: string, field: "limits" | "refused"): Pulled {
+  const read: Read = ({ overload }) =>
+    Object.entries(overload[field]).map(([limit, value]) => ({ value, labels: { limit } }));
+  return { kind, name, help, labelNames: ["limit"], read };
 }
 
 function byOperation(name: string, help: string, field: "requests" | "failures"): Pulled {

@@ -14,7 +14,7 @@ const FRESHNESS: Record<StatusSnapshot["freshness"]["state"], FreshnessState> = 
 
 export function createGetStatus({ status }: RpcDependencies): ServiceImpl<typeof GatewayService>["getStatus"] {
   return () => {
-    const { version, replica, startedAtMs, freshness, cache, upstream, revocations, spend } = status();
+    const { version, replica, startedAtMs, freshness, cache, upstream, revocations, spend, pool } = status();
     return {
       version,
       replica,
@@ -37,9 +37,11 @@ export function createGetStatus({ status }: RpcDependencies): ServiceImpl<typeof
         shed: BigInt(upstream.shed),
         inFlight: BigInt(upstream.inFlight),
         queued: BigInt(upstream.queued),
+        rejectedKeys: [...upstream.rejectedKeys],
       },
       revocations: wireCounts(revocations),
       spend: wireCounts(spend),
+      pool: wireCounts(pool),
     };
   };
 }

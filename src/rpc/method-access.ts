@@ -25,6 +25,7 @@ type AccessTable<Methods> = { readonly [Name in keyof Methods]: MethodAccess };
 /** Exhaustive: an RPC that is added to the .proto does not compile until its row is here. */
 const TOKEN_SERVICE: AccessTable<typeof TokenService.method> = {
   createToken: { role: "mint", isAudited: true, ownKey: "used" },
+  acquireToken: { role: "mint", isAudited: true, ownKey: "refused" },
   listTokens: { role: "revoke", isAudited: false, ownKey: "used" },
   revokeToken: { role: "revoke", isAudited: true, ownKey: "used" },
   verifyToken: { role: "verify", isAudited: false, ownKey: "used" },

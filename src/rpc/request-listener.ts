@@ -2,16 +2,20 @@ import type { ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import type { Caller } from "../callers/caller.ts";
 import { canceled } from "../token/errors.ts";
-import type { AdmittedCall, Guard } from "./guard.ts";
+import type { Admission, Limit } from "./admission.ts";
 import { AuditDraft, type OnAudit } from "./audit.ts";
 import { type CallContext, contextValuesOf, drainingError } from "./call-context.ts";
+import { CallPlace, Probes } from "./call-place.ts";
 import { CallReporter, type OnCall } from "./call-report.ts";
+import { worthOf } from "./call-worth.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
+import type { AdmittedCall, Guard } from "./guard.ts";
 import { accessOf, type MethodAccess } from "./method-access.ts";
 import { type CallServices, type OwnKeys, ownKeyServices } from "./own-key.ts";
 import { type Protocol, protocolOf } from "./protocol.ts";
 import { refuse } from "./refusal.ts";
+import { RefusedCalls } from "./refused-call.ts";
 import { readBody } from "./request-body.ts";
 import { requestIdOf } from "./request-id.ts";
 import { writeResponse } from "./response-writer.ts";
@@ -29,6 +33,7 @@ export interface RequestListenerOptions {
   readonly presentError: PresentError;
   /** How long the body of a call with a single request message may take to arrive, in milliseconds. */
   readonly bodyTimeoutMs: number;
+  readonly admission: Admission;
 }
 
 export interface RequestListener {
@@ -59,7 +64,25 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
     ]),
   );
   const streams = new Set<AbortController>();
+  const probes = new Probes();
+  const refused = new RefusedCalls(options.presentError);
+  const { admission } = options;
   let draining = false;
+
+  const shed = (handler: UniversalHandler, exchange: Exchange, limit: Limit) => {
+    admission.refuse(limit);
+    const reporter = reporterOf(handler, exchange, options);
+    reporter.end(refused.answer(exchange, limit), undefined);
+    exchange.discardRest(options.bodyTimeoutMs, true);
+  };
+  const serveIn = (call: Call, handler: UniversalHandler, exchange: Exchange) => {
+    const isProbe = worthOf(handler.requestPath) === "vital";
+    if (isProbe) probes.add(exchange);
+    const place = isProbe ? undefined : new CallPlace(admission);
+    return call.serve(place).finally(() => {
+      if (place !== undefined) exchange.whenOver(() => place.free());
+    });
+  };
 
   return {
     handle(exchange) {
@@ -68,16 +91,21 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
         answerUnknown(exchange, options);
         return;
       }
+      const limit = admission.limitFor(route.handler.requestPath);
+      if (limit !== undefined) {
+        shed(route.handler, exchange, limit);
+        return;
+      }
       const call = new Call(route, exchange, options);
       if (!call.enter()) return;
       const { drain } = call;
       if (drain === undefined) {
-        void call.serve();
+        void serveIn(call, route.handler, exchange);
         return;
       }
       if (draining) drain.abort(drainingError());
       streams.add(drain);
-      void call.serve().finally(() => streams.delete(drain));
+      void serveIn(call, route.handler, exchange).finally(() => streams.delete(drain));
     },
     drain() {
       draining = true;
@@ -146,7 +174,7 @@ class Call {
   }
 
   /** Never rejects. */
-  async serve(): Promise<void> {
+  async serve(place: CallPlace | undefined): Promise<void> {
     const { handler } = this.#route;
     const options = this.#options;
     const context: CallContext = {
@@ -164,8 +192,9 @@ class Call {
       caller.abort(canceled());
     });
     try {
-      const answer = await handler(universalRequest(this.#exchange, caller.signal, options, handler, context));
-      const error = await writeResponse(this.#exchange, answer, this.#protocol, options.presentError);
+      const answer = await handler(universalRequest(this.#exchange, caller.signal, options, handler, context, place));
+      const answerPlace = handler.method.methodKind === "unary" ? place : undefined;
+      const error = await writeResponse(this.#exchange, answer, this.#protocol, options.presentError, answerPlace);
       answered = true;
       this.#end(error, context.thrown);
       this.#exchange.discardRest(options.bodyTimeoutMs, !takesOne(handler));
@@ -197,6 +226,7 @@ function universalRequest(
   options: RequestListenerOptions,
   handler: UniversalHandler,
   context: CallContext,
+  place: CallPlace | undefined,
 ): UniversalServerRequest {
   const header = exchange.headers();
   const timeoutMs = takeTimeoutMs(protocolOf(exchange.header("content-type")), header);
@@ -209,10 +239,15 @@ function universalRequest(
     // Only the path and the query are of use; the authority is the caller's to choose and need not be well-formed.
     url: new URL(exchange.target, "http://gateway").toString(),
     header,
-    body: readBody(exchange, bodyTimeoutMs),
+    body: readBody(exchange, bodyTimeoutMs, takesOne(handler) ? place : undefined),
     signal,
     contextValues: contextValuesOf(context),
   };
+}
+
+function reporterOf({ service, method }: UniversalHandler, exchange: Exchange, { onCall }: RequestListenerOptions) {
+  const protocol = protocolOf(exchange.header("content-type"));
+  return new CallReporter(onCall, { service: service.typeName, method: method.name, protocol });
 }
 
 function takesOne({ method }: UniversalHandler): boolean {

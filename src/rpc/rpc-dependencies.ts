@@ -3,18 +3,22 @@ import type { Clock, Upstream } from "../token/ports.ts";
 import type { RevocationFeed } from "../token/revocation-feed.ts";
 import type { Revocations } from "../token/revocations.ts";
 import type { Revoker } from "../token/revoker.ts";
+import type { TokenPool } from "../token/token-pool.ts";
 import type { Verifier } from "../token/verifier.ts";
+import type { Admission } from "./admission.ts";
 
 /** What the RPCs are served from. */
 export interface RpcDependencies {
   readonly verifier: Verifier;
   readonly revoker: Revoker;
+  readonly pool: TokenPool;
   readonly upstream: Upstream;
   readonly feed: RevocationFeed;
   readonly revocations: Revocations;
   readonly clock: Clock;
   readonly watch: { readonly heartbeatMs: number; readonly maxLag: number };
   readonly watchers: WatcherCounts;
+  readonly admission: Admission;
   /** The largest message either side may send, in bytes. */
   readonly maxMessageBytes: number;
   readonly status: () => StatusSnapshot;

@@ -8,6 +8,7 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { createPeers, type PeerOf } from "../callers/peer.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import type { AccessControl } from "./access-control.ts";
+import type { Admission } from "./admission.ts";
 import type { OnAudit } from "./audit.ts";
 import { createAuditInterceptor } from "./audit-interceptor.ts";
 import type { OnCall } from "./call-report.ts";
@@ -37,6 +38,8 @@ export interface RpcServerOptions {
   readonly access?: AccessControl | undefined;
   /** For callers who bring a key of the upstream's. Without it none is taken. */
   readonly ownKeys?: OwnKeys | undefined;
+  /** Decides what is not taken on. */
+  readonly admission: Admission;
   /** Calls that the engine answers at once where it can. The other transport has no use for them. */
   readonly lanes?: Lanes | undefined;
   readonly routes: (router: ConnectRouter) => void;
@@ -62,6 +65,8 @@ export interface RpcServerCounts {
   readonly connections: number;
   /** Requests under way over HTTP/2. */
   readonly streams: number;
+  /** So far, because too many were open. */
+  readonly refusedStreams: number;
 }
 
 export interface RpcServer {
@@ -97,11 +102,12 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     onAudit: options.onAudit,
     presentError,
     bodyTimeoutMs: BODY_TIMEOUT_MS,
+    admission: options.admission,
   });
   const h1 = createHttp1Server(listener, peerOf, options.tls);
   const h2 = createHttp2(options, listener, peerOf);
   const undecided = splitByProtocol(h1, (socket) => h2.accept(socket), PREFACE_TIMEOUT_MS);
-  const sockets = trackSockets(h1);
+  const sockets = admitConnections(h1, options.admission);
   closeIdleWhenDraining(h1);
   await listen(h1, options.listen);
 
@@ -125,7 +131,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     useTls(tls) {
       if (h1 instanceof https.Server) h1.setSecureContext(tlsOptionsOf(tls));
     },
-    counts: () => ({ connections: sockets.size, streams: h2.streamCount }),
+    counts: () => ({ connections: sockets.size, streams: h2.streamCount, refusedStreams: h2.refusedStreamCount }),
     drain(graceMs) {
       drained ??= drain(graceMs);
       return drained;
@@ -135,14 +141,11 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
 
 const NO_LANES: Lanes = { unary: [], streams: [] };
 
-function createHttp2(
-  { transport, lanes, onEngineError }: RpcServerOptions,
-  listener: RequestListener,
-  peerOf: PeerOf,
-): Http2Transport {
+function createHttp2(options: RpcServerOptions, listener: RequestListener, peerOf: PeerOf): Http2Transport {
+  const { transport, lanes, onEngineError, admission } = options;
   return transport === "node"
-    ? createNodeHttp2(listener, peerOf)
-    : createEngineHttp2(listener, peerOf, lanes ?? NO_LANES, onEngineError);
+    ? createNodeHttp2(listener, peerOf, admission.limits)
+    : createEngineHttp2(listener, peerOf, lanes ?? NO_LANES, onEngineError, admission.limits);
 }
 
 function createHttp1Server(
@@ -178,11 +181,25 @@ function handlersOf(options: RpcServerOptions, presentError: PresentError): read
   return router.handlers;
 }
 
-function trackSockets(server: http.Server | https.Server): ReadonlySet<Socket> {
+/**
+ * Closes connections beyond the bound before anything is done for them, a TLS handshake least of all. The server's own
+ * bound is no use: a worker that has reached it hands connections back and forth with the others.
+ *
+ * @returns the open connections
+ */
+function admitConnections(server: http.Server | https.Server, admission: Admission): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
+  const serve = server.listeners("connection");
+  server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
+    if (sockets.size >= admission.limits.maxConnections) {
+      admission.refuse("connections");
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
+    for (const listener of serve) listener.call(server, socket);
   });
   return sockets;
 }

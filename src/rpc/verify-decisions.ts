@@ -14,8 +14,8 @@ import {
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { GatewayError } from "../token/errors.ts";
 import type { Verification, VerifyRequest } from "../token/verifier.ts";
-import { rateLimited } from "./guard.ts";
 import { statusFrom, transportError } from "./connect-error.ts";
+import { rateLimited } from "./guard.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { validate } from "./validate-interceptor.ts";
 import { demandsFrom, wireVerification } from "./verify-token.ts";

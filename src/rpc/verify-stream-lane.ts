@@ -3,6 +3,7 @@ import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
 import type { AccessControl } from "./access-control.ts";
 import { drainingError } from "./call-context.ts";
+import { CallPlace } from "./call-place.ts";
 import { CallReporter, type OnCall } from "./call-report.ts";
 import { plainGrpcHeaders } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -26,12 +27,14 @@ export class VerifyStreamLane implements StreamLane {
   readonly #kit: StreamKit;
   readonly #access: AccessControl;
   readonly #onCall: OnCall;
-  readonly #streams = new Set<VerifyStream>();
+  readonly #streams = new Map<VerifyStream, CallPlace>();
+  readonly #admission: RpcDependencies["admission"];
   #isDraining = false;
 
   constructor(dependencies: RpcDependencies, access: AccessControl, onCall: OnCall) {
     this.#access = access;
     this.#onCall = onCall;
+    this.#admission = dependencies.admission;
     this.#kit = {
       dependencies,
       check: createRequestCheck(),
@@ -39,12 +42,13 @@ export class VerifyStreamLane implements StreamLane {
       state: new AnswerState(dependencies),
       answers: new StreamAnswers(),
       maxVerdictBytes: maxVerdictBytes(dependencies.maxMessageBytes),
-      onOver: (stream) => this.#streams.delete(stream),
+      onOver: (stream) => this.#remove(stream),
     };
   }
 
   admits(head: RequestHead): boolean {
-    return !this.#isDraining && plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
+    if (this.#isDraining || this.#admission.limitFor(this.path) !== undefined) return false;
+    return plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
   }
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
@@ -56,13 +60,18 @@ export class VerifyStreamLane implements StreamLane {
     }
     const reporter = new CallReporter(this.#onCall, LABELS);
     const served = new VerifyStream(this.#kit, stream, headers, reporter, entry);
-    this.#streams.add(served);
+    this.#streams.set(served, new CallPlace(this.#admission));
     entry.follow((error) => served.finish(error));
   }
 
   drain(): void {
     this.#isDraining = true;
-    for (const stream of this.#streams) stream.finish(drainingError());
+    for (const stream of this.#streams.keys()) stream.finish(drainingError());
+  }
+
+  #remove(stream: VerifyStream): void {
+    this.#streams.get(stream)?.free();
+    this.#streams.delete(stream);
   }
 }
 

@@ -8,11 +8,12 @@ import {
   WatchRevocationsResponseSchema,
 } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { encodeFields } from "../http2/hpack-encoder.ts";
+import { ErrorCode } from "../http2/protocol-error.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
 import { parseCursor } from "../token/cursor.ts";
 import { canceled, GatewayError } from "../token/errors.ts";
-import type { LogEntry } from "../token/ports.ts";
+import type { Clock, LogEntry } from "../token/ports.ts";
 import { Watch, type WatchEvent, type WatchOptions } from "../token/watch.ts";
 import type { AccessControl } from "./access-control.ts";
 import { drainingError } from "./call-context.ts";
@@ -22,7 +23,8 @@ import { connectErrorFrom } from "./connect-error.ts";
 import { envelope, onlyMessage, plainGrpcHeaders } from "./plain-grpc.ts";
 import { enter, type StreamEntry } from "./stream-entry.ts";
 import type { StreamLane } from "./stream-lane.ts";
-import { type WatchDependencies, wireEvent } from "./watch-revocations.ts";
+import { BODY_TIMEOUT_MS } from "./transport-limits.ts";
+import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-revocations.ts";
 
 /** Larger requests are left to the framework, which says what is wrong with them. */
 const MAX_REQUEST_BYTES = 64 * 1024;
@@ -57,15 +59,17 @@ export class WatchLane implements StreamLane {
   }
 
   admits(head: RequestHead): boolean {
-    return !this.#isDraining && plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
+    if (this.#isDraining || this.dependencies.admission.limitFor(this.path) !== undefined) return false;
+    return plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
   }
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
-    stream.consumer = new RequestCollector(stream, (body) => {
+    stream.consumer = new RequestCollector(stream, this.dependencies.clock, (body) => {
       const request = this.#parse(body);
       const headers = plainGrpcHeaders(stream.head);
-      const entry = request === undefined || this.#isDraining ? undefined : enter(this.#access, stream, "watch");
-      const options = request === undefined || entry === undefined ? undefined : optionsOf(request, entry);
+      const isRefused = request === undefined || this.#isDraining || hasTooManyWatchers(this.dependencies);
+      const entry = isRefused ? undefined : enter(this.#access, stream, "watch");
+      const options = isRefused || entry === undefined ? undefined : optionsOf(request, entry);
       if (options === undefined || headers === undefined || entry === undefined) {
         entry?.leave();
         leave(body);
@@ -240,16 +244,21 @@ class Watcher implements StreamConsumer {
   }
 }
 
-/** Waits for the request message. */
+/** Waits for the request message, but not for ever. */
 class RequestCollector implements StreamConsumer {
   readonly #stream: ServerStream;
+  readonly #stopWaiting: () => void;
   readonly #onWhole: (body: Buffer) => void;
   readonly #parts: Buffer[] = [];
   #bytes = 0;
 
-  constructor(stream: ServerStream, onWhole: (body: Buffer) => void) {
+  constructor(stream: ServerStream, clock: Clock, onWhole: (body: Buffer) => void) {
     this.#stream = stream;
-    this.#onWhole = onWhole;
+    this.#onWhole = (body) => {
+      this.#stopWaiting();
+      onWhole(body);
+    };
+    this.#stopWaiting = clock.after(BODY_TIMEOUT_MS, () => stream.reset(ErrorCode.CANCEL));
   }
 
   onData(bytes: Buffer, start: number, end: number): void {
@@ -264,5 +273,7 @@ class RequestCollector implements StreamConsumer {
 
   onWritable(): void {}
 
-  onOver(): void {}
+  onOver(): void {
+    this.#stopWaiting();
+  }
 }

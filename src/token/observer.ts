@@ -19,7 +19,10 @@ export interface ObserverOptions {
   /** Told of the machines whose tokens are seen. */
   readonly sweeper?: Sweeper | undefined;
   readonly clock: Clock;
-  /** As in `VerifierOptions`. */
+  /**
+   * Stands for the credential that the upstream is asked with: another object after each change of it, which comes with
+   * other digests. `undefined` where it never changes.
+   */
   readonly credential?: (() => object) | undefined;
 }
 

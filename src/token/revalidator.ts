@@ -62,14 +62,20 @@ export class Revalidator {
     this.#refresh(secret, questions).catch(() => undefined);
   }
 
-  /** The upstream refused a token that it knew before. */
-  refused(token: Token, ask: Questions["ask"]): void {
+  /**
+   * The upstream refused a token that it knew before.
+   *
+   * @param isSame whether the upstream is still asked with the credential that it knew the token under: one that another
+   *   credential may not verify is not revoked
+   */
+  refused(token: Token, isSame: () => boolean, ask: Questions["ask"]): void {
+    if (!isSame()) return;
     const { clock, revocations } = this.#options;
     const diesSoon = token.expiresAtMs !== undefined && token.expiresAtMs <= clock.wallMs() + 2 * CONFIRM_AFTER_MS;
     if (diesSoon || token.format === "jwt" || revocations.find(token.id) !== undefined) return;
     if (this.#confirming.has(token.id) || this.#closed) return;
     this.#confirming.add(token.id);
-    this.#confirm(token, ask)
+    this.#confirm(token, isSame, ask)
       .catch(() => undefined)
       .finally(() => this.#confirming.delete(token.id));
   }
@@ -91,11 +97,11 @@ export class Revalidator {
     } else if (budget.take()) await ask();
   }
 
-  async #confirm(token: Token, ask: Questions["ask"]): Promise<void> {
+  async #confirm(token: Token, isSame: () => boolean, ask: Questions["ask"]): Promise<void> {
     const { recorder, revocations } = this.#options;
     await this.#pause(CONFIRM_AFTER_MS);
     const again = await ask();
-    if (again.token !== undefined || revocations.find(token.id) !== undefined) return;
+    if (again.token !== undefined || !isSame() || revocations.find(token.id) !== undefined) return;
     this.discovered += 1;
     recorder.recordInBackground(recorder.factOf(token, "observed"));
   }

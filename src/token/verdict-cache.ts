@@ -164,7 +164,7 @@ function sizeOf({ token }: KnownToken): number {
 }
 
 /** What a JSON value takes on the heap, roughly and rather too much. */
-function jsonBytes(json: Json): number {
+export function jsonBytes(json: Json): number {
   if (typeof json === "string") return 24 + 2 * json.length;
   if (typeof json !== "object" || json === null) return 16;
   let bytes = 64;

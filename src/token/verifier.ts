@@ -1,17 +1,12 @@
 import type { Cursor } from "./cursor.ts";
-import { canceled } from "./errors.ts";
 import type { KnownToken, Observation } from "./observation.ts";
-import { never, Observer } from "./observer.ts";
+import { never, Observer, type ObserverOptions } from "./observer.ts";
 import { type Policy, verdictOf } from "./policy.ts";
-import type { Clock, Upstream, VerdictStore } from "./ports.ts";
-import type { Recorder } from "./recorder.ts";
+import type { Clock } from "./ports.ts";
 import type { Revalidator } from "./revalidator.ts";
-import type { RevocationFeed } from "./revocation-feed.ts";
-import type { Revocations } from "./revocations.ts";
-import type { Sweeper } from "./sweeper.ts";
 import type { Token, TokenDigest, TokenSecret, Verdict, VerdictSource } from "./token.ts";
 import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
-import type { InvalidationTarget, VerdictCache } from "./verdict-cache.ts";
+import type { InvalidationTarget } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
 import { confined, type Demands, hasExpired, NO_DEMANDS, type Subjects, verificationOf } from "./verification.ts";
 
@@ -38,27 +33,14 @@ export interface Verification {
   encoded?: string | undefined;
 }
 
-export interface VerifierOptions {
-  readonly upstream: Upstream;
-  /** Verdicts shared with other replicas; `undefined` where there are none. */
-  readonly store: VerdictStore | undefined;
-  readonly cache: VerdictCache;
-  readonly revocations: Revocations;
-  readonly feed: RevocationFeed;
-  readonly recorder: Recorder;
+export interface VerifierOptions extends ObserverOptions {
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
   readonly revalidator?: Revalidator | undefined;
-  /** Told of the machines whose tokens are seen. */
-  readonly sweeper?: Sweeper | undefined;
-  readonly clock: Clock;
+  /** Asked before a token that memory does not know is looked for anywhere else. @throws GatewayError to refuse it */
+  readonly admitUnknown?: (() => void) | undefined;
   /** Where verdicts are counted; with no other verifier's when not given. */
   readonly counts?: VerdictCounts | undefined;
   readonly digest: (presented: string) => TokenDigest;
-  /**
-   * Stands for the credential that the upstream is asked with: another object after each change of it, which comes with
-   * other digests. `undefined` where it never changes.
-   */
-  readonly credential?: (() => object) | undefined;
   /** How long a call without a deadline of its own waits for `minCursor`. */
   readonly minCursorTimeoutMs: number;
 }
@@ -248,6 +230,7 @@ export class Verifier {
     const { cache, clock, feed, store } = this.#options;
     const { maxAgeMs, signal } = request;
     const credential = this.#options.credential?.();
+    if (known === undefined) this.#options.admitUnknown?.();
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
       const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);
@@ -260,21 +243,12 @@ export class Verifier {
       // An answer that was invalidated while it was awaited is worth nothing: it is asked for again.
       if (cache.isInvalidated(observation)) continue;
       if (observation.token === undefined && known !== undefined) {
-        this.#suspect(known, credential, () => this.#observer.ask(secret, digest, lane, 0, never()));
+        const isSame = () => this.#options.credential?.() === credential;
+        const ask = () => this.#observer.ask(secret, digest, lane, 0, never());
+        this.#options.revalidator?.refused(known.token, isSame, ask);
       }
       return this.#counted(this.#judge(observation, known, request.policy), request.subjects);
     }
-  }
-
-  /** A token that another credential may not verify is not revoked: only the one that it was known to can accuse it. */
-  #suspect({ token }: KnownToken, credential: object | undefined, ask: () => Promise<Observation>): void {
-    const isSame = () => this.#options.credential?.() === credential;
-    if (!isSame()) return;
-    this.#options.revalidator?.refused(token, async () => {
-      const again = await ask();
-      if (!isSame()) throw canceled();
-      return again;
-    });
   }
 
   /** Runs after the last await of the slow path: what the facts say now is what counts. */

@@ -39,6 +39,7 @@ export class WorkerSlot {
   #ended = Promise.resolve<number | undefined>(undefined);
   #lastReport: { readonly report: WorkerReport; readonly atMs: number } | undefined;
   #serving: ((url: string) => void) | undefined;
+  #greeted = false;
   #failures = 0;
   #lastId = 0;
   #stopping = false;
@@ -93,7 +94,9 @@ export class WorkerSlot {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     this.#cancelRestart?.();
-    if (this.#channel !== undefined) send(this.#channel, { kind: "drain" });
+    // One that has not said hello serves nothing, and would not hear.
+    if (!this.#greeted) this.#kill();
+    else if (this.#channel !== undefined) send(this.#channel, { kind: "drain" });
     const cancel = this.#options.clock.after(graceMs, () => this.#kill());
     await this.#ended;
     cancel();
@@ -108,6 +111,7 @@ export class WorkerSlot {
     channel.listen((message) => this.#receive(channel, message));
     this.#worker = worker;
     this.#channel = channel;
+    this.#greeted = false;
     if (isRestart) this.restarts += 1;
     this.#watchForHang(startedAtMs);
     log.info({ worker: index, pid: worker.process.pid }, "worker started");
@@ -133,8 +137,11 @@ export class WorkerSlot {
       this.#options.log.error({ err, worker: this.index }, "a message of a worker is not understood");
       return;
     }
-    if (said?.kind === "hello") send(channel, this.#options.init);
-    else if (said?.kind === "serving") this.#serving?.(said.url);
+    if (said?.kind === "hello") {
+      this.#greeted = true;
+      send(channel, this.#options.init);
+    }
+    if (said?.kind === "serving") this.#serving?.(said.url);
     else if (said?.kind === "metrics") this.#reports.get(said.id)?.(said.text);
     else if (said?.kind === "state") {
       const { state, cursor, stalenessMs } = said;

@@ -1,4 +1,5 @@
 import cluster from "node:cluster";
+import type { Config } from "../config/settings.ts";
 import { configFromHandover, readTls } from "../config.ts";
 import { type GatewayBody, openGateway } from "../gateway.ts";
 import { createLogger, type Logger } from "../logger.ts";
@@ -14,6 +15,8 @@ export interface WorkerOptions {
   readonly color: boolean;
   /** Aborted when this process is asked to end. */
   readonly signal: AbortSignal;
+  /** Called once the worker knows what it is and where it logs. */
+  readonly onLog: (log: Logger, config: Config) => void;
 }
 
 const STATE_INTERVAL_MS = 250;
@@ -33,6 +36,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const { worker } = cluster;
   if (worker === undefined) throw new Error("this process was not started by a primary");
   const channel = channelOf(worker);
+  // Before the primary hears of this worker: it may tell it to end while it still starts.
+  const told = drainTold(channel, options.signal);
   const init = await initialized(channel);
   const { config: ofAll, keyFiles } = configFromHandover(init.config);
   const config = workerConfig(ofAll, init.name, init.index, init.count);
@@ -42,6 +47,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     color: options.color,
     fields: { worker: init.index },
   });
+  options.onLog(log, config);
   const onError = (err: unknown) => log.error({ err }, "a message of the primary is not understood");
   const revocationLog = new RelayedRevocationLog({
     channel,
@@ -52,7 +58,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   // Read here: what the primary read when it started may have been replaced since.
   const tls = readTls(config);
   const body = await openGateway({ config, log, version: options.version, tls, keyFiles }, {}, revocationLog);
-  const told = drainTold(channel, body, log, onError, options.signal);
+  answerReports(channel, body, log, onError);
   send(channel, { kind: "serving", url: await body.listen() });
   const telling = setInterval(() => tellState(channel, body), STATE_INTERVAL_MS);
   tellState(channel, body);
@@ -78,33 +84,37 @@ function initialized(channel: Channel): Promise<Init> {
   });
 }
 
-/** Answers the primary. Resolves when it, or the signal, says to end. */
-function drainTold(
-  channel: Channel,
-  body: GatewayBody,
-  log: Logger,
-  onError: (error: unknown) => void,
-  signal: AbortSignal,
-): Promise<void> {
+/** Resolves when the primary, or the signal, says to end. */
+function drainTold(channel: Channel, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
     channel.listen((message) => {
-      let told: ToWorker | undefined;
-      try {
-        told = parseToWorker(message);
-      } catch (error) {
-        onError(error);
-        return;
-      }
-      if (told?.kind === "drain") resolve();
-      if (told?.kind !== "report") return;
-      const { id } = told;
-      body.metrics.render().then(
-        (text) => send(channel, { kind: "metrics", id, text }),
-        (err: unknown) => log.warn({ err }, "the metrics cannot be told"),
-      );
+      if (isDrain(message)) resolve();
     });
+  });
+}
+
+/** What cannot be understood is told by who answers the primary. */
+function isDrain(message: unknown): boolean {
+  return typeof message === "object" && message !== null && "kind" in message && message.kind === "drain";
+}
+
+function answerReports(channel: Channel, body: GatewayBody, log: Logger, onError: (error: unknown) => void): void {
+  channel.listen((message) => {
+    let told: ToWorker | undefined;
+    try {
+      told = parseToWorker(message);
+    } catch (error) {
+      onError(error);
+      return;
+    }
+    if (told?.kind !== "report") return;
+    const { id } = told;
+    body.metrics.render().then(
+      (text) => send(channel, { kind: "metrics", id, text }),
+      (err: unknown) => log.warn({ err }, "the metrics cannot be told"),
+    );
   });
 }
 

@@ -14,6 +14,7 @@ import {
 } from "@connectrpc/connect/protocol";
 import { TokenService } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { startRpcServer, type TransportName } from "../../src/rpc/rpc-server.ts";
+import { admissionWith } from "../support/admission.ts";
 import { makeCertificate } from "../support/certificates.ts";
 import { type CaseResult, findH2spec, runH2spec } from "./h2spec.ts";
 
@@ -82,6 +83,7 @@ async function runOn(program: string, transport: TransportName, isTls: boolean):
   process.stderr.write(`running on ${name}\n`);
   const engineErrors: unknown[] = [];
   const server = await startRpcServer({
+    admission: admissionWith(),
     listen: { host: "127.0.0.1", port: 0 },
     tls: isTls ? makeCertificate() : undefined,
     transport,

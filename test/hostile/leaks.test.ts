@@ -78,6 +78,7 @@ async function goodCalls(hostile: Hostile, seen: Seen): Promise<string[]> {
       seen.secrets.push(secret);
       made.push(secret);
       for (let round = 0; round < 2; round++) await seen.call(tokens.verifyToken({ token: secret }));
+      await acquireCalls(tokens, format, seen);
       await seen.call(tokens.batchVerifyTokens({ tokens: [secret, `${secret}x`, ` ${secret}`] }));
     }
     const [byId, bySecret] = [await hostile.mint(), await hostile.mint()];
@@ -89,6 +90,16 @@ async function goodCalls(hostile: Hostile, seen: Seen): Promise<string[]> {
     await seen.call(tokens.listTokens({ subject: hostile.emulator.machine("billing").id, includeRevoked: true }));
   }
   return made;
+}
+
+/** Of a pooled token, which is given more than once: created, from memory, and another once it is revoked. */
+async function acquireCalls(tokens: Hostile["clients"]["tokens"], format: TokenFormat, seen: Seen): Promise<void> {
+  for (let round = 0; round < 2; round++) {
+    const { secret, ...rest } = await tokens.acquireToken({ format });
+    seen.note(rest);
+    if (!seen.secrets.includes(secret)) seen.secrets.push(secret);
+    if (round === 1) await seen.call(tokens.revokeToken({ target: { case: "token", value: secret } }));
+  }
 }
 
 async function badCalls(hostile: Hostile, seen: Seen, secret: string): Promise<void> {
@@ -145,6 +156,9 @@ async function upstreamThatTells(hostile: Hostile, seen: Seen, secret: string): 
       headers: { "x-clerk-trace-id": secret, location: `https://x/${secret}` },
     });
     await seen.call(tokens.createToken({}));
+    for (const format of [TokenFormat.OPAQUE, TokenFormat.JWT]) {
+      await seen.call(tokens.acquireToken({ format, ttl: { seconds: BigInt(status) } }));
+    }
     await seen.call(tokens.verifyToken({ token: `mt_unseen${status}` }));
     await seen.call(tokens.listTokens({ subject: hostile.emulator.machine("billing").id }));
     await seen.call(tokens.revokeToken({ target: { case: "tokenId", value: `mt_${"0".repeat(32)}` } }));
@@ -185,7 +199,7 @@ async function onCommandLine(hostile: Hostile, seen: Seen, secret: string): Prom
   }
 }
 
-describe("the gateway", () => {
+describe("the gateway", { timeout: 120_000 }, () => {
   it.each(["json", "pretty"])("lets no secret out but in the answer that creates it (log: %s)", async (format) => {
     const seen = new Seen();
     const stderr = vi.spyOn(process.stderr, "write").mockImplementation((chunk) => {

@@ -16,6 +16,7 @@ const ROLES = ["verify", "mint", "revoke", "watch", "admin"] as const;
 /** Who may call what. Written out, so that a change of the table in the source is seen here. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   createToken: ["mint", "admin"],
+  acquireToken: ["mint", "admin"],
   listTokens: ["revoke", "admin"],
   revokeToken: ["revoke", "admin"],
   verifyToken: ["verify", "admin"],
@@ -32,6 +33,7 @@ const TOKEN_ID = `mt_${"0".repeat(32)}`;
 
 const CALLS: Readonly<Record<string, (clients: Clients) => Promise<unknown>>> = {
   createToken: ({ tokens }) => tokens.createToken({}),
+  acquireToken: ({ tokens }) => tokens.acquireToken({}),
   listTokens: ({ tokens }) => tokens.listTokens({ subject: SUBJECT }),
   revokeToken: ({ tokens }) => tokens.revokeToken({ target: { case: "tokenId", value: TOKEN_ID } }),
   verifyToken: ({ tokens }) => tokens.verifyToken({ token: "no token" }),

@@ -337,6 +337,7 @@ describe("a caller's own key of the upstream", () => {
     for (const call of [
       clients.tokens.verifyToken({ token: secret }),
       clients.tokens.createToken({}),
+      clients.tokens.acquireToken({}),
       drained(clients.tokens.verifyTokenStream(sending({ id: 1n, request: { token: secret } }))),
     ]) {
       expect(await endOf(call)).toBe("FailedPrecondition PASSTHROUGH_DISABLED");

@@ -17,6 +17,7 @@ import { VerifyStreamLane } from "../../src/rpc/verify-stream-lane.ts";
 import { createVerifyTokenStream } from "../../src/rpc/verify-token-stream.ts";
 import type { Token } from "../../src/token/token.ts";
 import { openAccess } from "../support/access.ts";
+import { admissionWith } from "../support/admission.ts";
 import { type Domain, verifyRequest } from "../support/domain.ts";
 import { TEST_TRANSPORT } from "../support/test-transport.ts";
 import { secretOf, token, tokenId } from "../support/tokens.ts";
@@ -94,6 +95,7 @@ export function dependenciesOf(domain: Domain, maxMessageBytes: number): RpcDepe
     maxMessageBytes,
     watch: { heartbeatMs: 1, maxLag: 1 },
     watchers: { open: 0, cut: 0 },
+    admission: admissionWith(),
     status: () => notAskedFor(),
     freshness: () => notAskedFor(),
   };

@@ -7,6 +7,7 @@ import type { Revalidator } from "../../src/token/revalidator.ts";
 import { RevocationFeed } from "../../src/token/revocation-feed.ts";
 import { Revocations } from "../../src/token/revocations.ts";
 import { Revoker } from "../../src/token/revoker.ts";
+import { TokenPool, type TokenPoolOptions } from "../../src/token/token-pool.ts";
 import { VerdictCache } from "../../src/token/verdict-cache.ts";
 import { Verifier, type VerifyRequest } from "../../src/token/verifier.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -67,9 +68,11 @@ export interface DomainOptions {
   readonly log?: (clock: FakeClock) => RevocationLog;
   readonly store?: VerdictStore;
   readonly revalidator?: (parts: { recorder: Recorder; revocations: Revocations }) => Revalidator;
+  readonly admitUnknown?: () => void;
   readonly ttlMs?: number;
   readonly maxKnown?: number;
   readonly maxRefused?: number;
+  readonly pool?: Partial<TokenPoolOptions>;
 }
 
 /** The domain of one replica on a fake clock. */
@@ -99,6 +102,7 @@ export async function createDomain(options: DomainOptions = {}) {
     onReadError: onError,
     onRestart: () => {
       verifier.invalidate({ all: true });
+      pool.distrust();
       recorder.recordMissing();
     },
   });
@@ -118,6 +122,7 @@ export async function createDomain(options: DomainOptions = {}) {
     revocations,
     feed,
     recorder,
+    admitUnknown: options.admitUnknown,
     clock,
     digest: createDigester(upstream.verifyScope),
     minCursorTimeoutMs: 5_000,
@@ -131,10 +136,22 @@ export async function createDomain(options: DomainOptions = {}) {
     log,
     boundMs: BOUND_MS,
   });
+  const pool = new TokenPool({
+    upstream,
+    revocations,
+    feed,
+    clock,
+    maxTokens: 100,
+    maxBytes: 10_000_000,
+    maxAgeMs: 3_600_000,
+    idleMs: 600_000,
+    random: () => 0.5,
+    ...options.pool,
+  });
   await feed.start();
   // Reading a log for the first time invalidates what was observed up to that instant.
   clock.advance(1);
-  return { clock, upstream: scripted, log, revocations, recorder, feed, cache, verifier, revoker, errors };
+  return { clock, upstream: scripted, log, revocations, recorder, feed, cache, verifier, revoker, pool, errors };
 }
 
 export type Domain = Awaited<ReturnType<typeof createDomain>>;

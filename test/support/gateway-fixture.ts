@@ -16,6 +16,8 @@ export interface GatewayFixtureOptions {
   /** Variables over the fixture's own. */
   readonly env?: Readonly<Record<string, string>>;
   readonly emulator?: EmulatorOptions;
+  /** What clients trust and show, where the gateway serves over TLS. */
+  readonly clientTls?: { readonly ca: string; readonly cert?: string; readonly key?: string };
 }
 
 /** A gateway in this process and gRPC clients on one connection to it. */
@@ -72,13 +74,13 @@ export async function startGatewayFixture(options: GatewayFixtureOptions = {}): 
 
 async function startGatewayOn(emulator: Emulator, options: GatewayFixtureOptions): Promise<RunningGateway> {
   const logLines: string[] = [];
-  const { config, tls } = loadConfig({
+  const { config, tls, keyFiles } = loadConfig({
     env: { ...TRANSPORT_ENV, ...environmentOf(emulator, options.keys), ...options.env },
     needsKey: true,
   });
   const log = createLogger({ ...config.log, stream: { write: (line) => logLines.push(line) } });
-  const gateway = await startGateway({ config, tls, log, version: "0.0.0-test" });
-  const sessions = new Http2SessionManager(gateway.url);
+  const gateway = await startGateway({ config, tls, keyFiles, log, version: "0.0.0-test" });
+  const sessions = new Http2SessionManager(gateway.url, {}, options.clientTls);
   const transport = createGrpcTransport({ baseUrl: gateway.url, sessionManager: sessions });
   return {
     url: gateway.url,

@@ -21,6 +21,8 @@ export interface Exit {
 
 /** A child in a process group of its own. Disposing of it kills the group if it still runs, and waits for its end. */
 export interface RunningProcess extends AsyncDisposable {
+  /** Of the child itself, which leads its group; 0 when it could not be started. */
+  readonly pid: number;
   /** Its exit, once its output has been read to the end. */
   readonly exited: Promise<Exit>;
   stdout(): string;
@@ -68,6 +70,7 @@ function run(file: string, args: readonly string[], { env = {}, stdin = "" }: Pr
   child.stdin.end(stdin);
   const exited = once(child, "close").then(([code]): Exit => ({ code: code as number | null, ...output }));
   return {
+    pid: child.pid ?? 0,
     exited,
     stdout: () => output.stdout,
     stderr: () => output.stderr,

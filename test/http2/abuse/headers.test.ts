@@ -69,4 +69,22 @@ describe("more streams than allowed", () => {
     expect((await client.answer(1999)).reset).toBe(ErrorCode.REFUSED_STREAM);
     await expectToServe(engine);
   });
+
+  it("of all connections together leave each a few, and are counted", async () => {
+    await using engine = await startEngine({ limits: { maxStreams: 100 } });
+    using hoarder = await connectRaw(engine.port);
+    hoarder.send(repeat(500, (at) => request(2 * at + 1, "/hold")));
+    await hoarder.roundTrip();
+    expect(engine.engine.counts.streams).toBe(100);
+    using modest = await connectRaw(engine.port);
+    modest.send(repeat(50, (at) => request(2 * at + 1, "/hold")));
+    await modest.roundTrip();
+    expect(engine.engine.counts.streams).toBe(116);
+    expect(engine.engine.refusedStreams).toBe(434);
+    hoarder.socket.destroy();
+    await engine.eventually(() => engine.engine.counts.streams === 16);
+    modest.send(repeat(50, (at) => request(2 * at + 101, "/hold")));
+    await modest.roundTrip();
+    expect(engine.engine.counts.streams).toBe(66);
+  });
 });

@@ -81,6 +81,10 @@ seccompProfile:
   value: /run/secrets/m2m-gateway-tls/tls.crt
 - name: GATEWAY_TLS_KEY_FILE
   value: /run/secrets/m2m-gateway-tls/tls.key
+{{- if $g.tls.clientCaKey }}
+- name: GATEWAY_TLS_CLIENT_CA_FILE
+  value: /run/secrets/m2m-gateway-tls/{{ $g.tls.clientCaKey }}
+{{- end }}
 {{- end }}
 {{- with $g.extraEnv }}
 {{ toYaml . }}
