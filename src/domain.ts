@@ -49,34 +49,20 @@ export function createDomain(
   });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   let digest = createDigester(upstream.verifyScope);
+  const asking = { cache, ...facts, admitUnknown, clock, minCursorTimeoutMs: config.clerk.timeoutMs };
   const verifier = new Verifier({
-    upstream,
-    store,
-    cache,
-    ...facts,
-    ...finders,
-    admitUnknown,
-    clock,
+    ...{ ...asking, ...finders, upstream, store },
     digest: (presented) => digest(presented),
     credential: () => upstream.credential,
-    minCursorTimeoutMs: config.clerk.timeoutMs,
   });
   const boundMs = config.revocations.stalenessBoundMs;
   const revocationParts = { ...facts, clock, log: revocationLog, boundMs };
   const revoker = new Revoker({ upstream, verifier, ...revocationParts });
   const ownKeys = createOwnKeys({
     ...{ upstream, revoker: revocationParts, maxKeys: config.callers.passthroughMaxKeys },
-    verifier: {
-      cache,
-      ...facts,
-      clock,
-      counts: verifier.counts,
-      minCursorTimeoutMs: config.clerk.timeoutMs,
-      admitUnknown,
-    },
+    verifier: { ...asking, counts: verifier.counts },
     storeOf: (scope, key) => shared.storeOf?.(verdictScope(config, scope, key)),
   });
-
   const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock });
 
   /**

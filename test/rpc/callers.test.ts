@@ -297,6 +297,21 @@ describe("the audit log", () => {
     expect(fixture.audits()[5]).not.toHaveProperty("caller");
   });
 
+  it("tells what came of a revocation whose caller did not wait for it", async () => {
+    await start([]);
+    const { id } = await mint();
+    fixture.emulator.control.faults.add({ route: "m2m_tokens.revoke", answer_latency_ms: 500 });
+    const leaving = new AbortController();
+    const call = endOf(
+      admin.tokens.revokeToken({ target: { case: "tokenId", value: id } }, { signal: leaving.signal }),
+    );
+    await until(() => fixture.emulator.control.requests.total("m2m_tokens.revoke") > 0);
+    leaving.abort();
+    expect(await call).toContain("Canceled");
+    await until(() => fixture.audits().length > 1);
+    expect(fixture.audits()[1]).toMatchObject({ caller: "admin", method: "RevokeToken", code: "OK", tokenId: id });
+  });
+
   it("can be turned off", async () => {
     await start([], { GATEWAY_AUDIT_LOG: "false" });
     await mint();
