@@ -26,7 +26,7 @@ describe("the documentation of the configuration", () => {
   test("gives every variable and key to one setting only", () => {
     const variables = listSettings().map(({ facts }) => facts.variable);
     expect(new Set(variables).size).toBe(variables.length);
-    expect(variables).toHaveLength(68);
+    expect(variables).toHaveLength(73);
   });
 
   test("has an example that the gateway takes", () => {
