@@ -2,7 +2,6 @@ import type { Cursor } from "./cursor.ts";
 import type { KnownToken, Observation } from "./observation.ts";
 import { never, Observer, type ObserverOptions } from "./observer.ts";
 import { type Policy, verdictOf } from "./policy.ts";
-import type { Clock } from "./ports.ts";
 import type { Revalidator } from "./revalidator.ts";
 import type { Token, TokenDigest, TokenSecret, Verdict, VerdictSource } from "./token.ts";
 import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";

@@ -106,7 +106,7 @@ export async function drained(stream: AsyncIterable<unknown>, first = true): Pro
   for await (const _message of stream) if (first) return;
 }
 
-export function clientsOn(transport: Transport, close: () => void): Clients {
+function clientsOn(transport: Transport, close: () => void): Clients {
   return {
     tokens: createClient(TokenService, transport),
     revocations: createClient(RevocationService, transport),
