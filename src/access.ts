@@ -9,8 +9,8 @@ import type { Config } from "./config/settings.ts";
 import type { Logger } from "./logger.ts";
 import { Reloader } from "./reload/reloader.ts";
 import type { AccessControl } from "./rpc/access-control.ts";
-import { Guard } from "./rpc/guard.ts";
 import type { OnAudit } from "./rpc/audit.ts";
+import { Guard } from "./rpc/guard.ts";
 import type { CallerSnapshot, ReloadSnapshot } from "./status.ts";
 import type { Clock } from "./token/ports.ts";
 
