@@ -1,6 +1,7 @@
 import type { Config } from "./config/settings.ts";
 import type { Logger } from "./logger.ts";
 import { fleetOfOne, MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
+import { createOwnKeys } from "./own-keys.ts";
 import type { VerdictScope } from "./redis/options.ts";
 import { openRedisTier, openRedisVerdicts, verdictScope } from "./redis-tier.ts";
 import { Budget } from "./token/budget.ts";
@@ -58,21 +59,20 @@ export function createDomain(
   });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   let digest = createDigester(upstream.verifyScope);
+  const asking = { cache, ...facts, admitUnknown, clock, minCursorTimeoutMs: config.clerk.timeoutMs };
   const verifier = new Verifier({
-    upstream,
-    store,
-    cache,
-    ...facts,
-    ...finders,
-    admitUnknown,
-    clock,
+    ...{ ...asking, ...finders, upstream, store },
     digest: (presented) => digest(presented),
     credential: () => upstream.credential,
-    minCursorTimeoutMs: config.clerk.timeoutMs,
   });
   const boundMs = config.revocations.stalenessBoundMs;
-  const revoker = new Revoker({ upstream, verifier, ...facts, clock, log: revocationLog, boundMs });
-
+  const revocationParts = { ...facts, clock, log: revocationLog, boundMs };
+  const revoker = new Revoker({ upstream, verifier, ...revocationParts });
+  const ownKeys = createOwnKeys({
+    ...{ upstream, revoker: revocationParts, maxKeys: config.callers.passthroughMaxKeys },
+    verifier: { ...asking, counts: verifier.counts },
+    storeOf: (scope, key) => shared.storeOf?.(verdictScope(config, scope, key)),
+  });
   const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock, admitUnknown });
 
   /**
@@ -99,7 +99,8 @@ export function createDomain(
     await shared.close();
     await upstream.close();
   };
-  return { clock, upstream, fleet, cache, ...facts, ...finders, verifier, revoker, pool, useKeys, start, close };
+  const services = { verifier, revoker, pool, ownKeys: config.callers.passthrough ? ownKeys : undefined };
+  return { clock, upstream, fleet, cache, ...facts, ...finders, ...services, useKeys, start, close };
 }
 
 function createCache({ cache }: Config, clock: Clock): VerdictCache {
@@ -118,6 +119,7 @@ interface Shared {
   readonly store: VerdictStore | undefined;
   readonly useScope?: ((scope: VerdictScope) => void) | undefined;
   readonly fleet: Fleet | undefined;
+  readonly storeOf?: ((scope: VerdictScope) => VerdictStore) | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -136,6 +138,7 @@ function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: Give
     fleet: givenLog.fleet,
     store: verdicts?.store,
     useScope: verdicts?.useScope,
+    storeOf: verdicts?.storeOf,
     async close() {
       await givenLog.revocationLog.close();
       await verdicts?.close();

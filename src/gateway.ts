@@ -1,5 +1,7 @@
+import { type Access, openAccess } from "./access.ts";
 import { type AdminServer, type Readiness, startAdminServer } from "./admin/admin-server.ts";
 import type { ConsoleRpcs } from "./admin/console-rpcs.ts";
+import type { Config } from "./config/settings.ts";
 import type { TlsFiles } from "./config/tls-files.ts";
 import { readUpstreamTls } from "./config.ts";
 import { createDomain, type Domain } from "./domain.ts";
@@ -17,7 +19,9 @@ import { wireStatus } from "./rpc/get-status.ts";
 import { createHealth } from "./rpc/health.ts";
 import { LoopDelay } from "./rpc/loop-delay.ts";
 import { encodeStatus } from "./rpc/merge-status.ts";
+import type { RequestListener } from "./rpc/request-listener.ts";
 import { createRpcListener, type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
+import type { FilesSnapshot } from "./status/snapshots.ts";
 import { type FreshnessSnapshot, type StatusParts, takeFreshness, takeStatus } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
 import type { Clock } from "./token/ports.ts";
@@ -90,32 +94,33 @@ export async function openGateway(
   host?: Host,
 ): Promise<GatewayBody> {
   const { config } = given;
-  const upstreamTls = readUpstreamTls(config);
   const clock = overrides.clock ?? systemClock;
   const { tracing, log } = await openTraces(given, clock);
   const options = { ...given, log };
+  const access = openAccess(config, log, clock);
   const loopDelay = new LoopDelay(clock);
   const admission = new Admission(config.limits, loopDelay);
   const domain = createDomain(config, log, clock, host, () => admission.admitUnknown(), tracing);
   const port: Port = { rpc: undefined, draining: false };
-  const reloads = openReloads({ ...options, upstreamTls }, domain, (tls) => {
+  const reloads = openReloads({ ...options, upstreamTls: readUpstreamTls(config) }, domain, (tls) => {
     port.rpc?.useTls(tls);
     options.onTls?.(tls);
   });
   const stop = await startParts(reloads, domain, loopDelay);
   const recentErrors = new RecentErrors(() => clock.wallMs());
-  const parts = statusParts(options, domain, port, { admission, reloads, recentErrors, tracing }, () => metrics);
+  const parts = statusParts(
+    options,
+    domain,
+    port,
+    { admission, access, reloads, recentErrors, tracing },
+    () => metrics,
+  );
   const health = createHealth(HEALTH_SERVICES);
   const metrics = createMetrics(options.version, () => takeStatus(parts));
   const rpcOptions = rpcOptionsOf(
     { ...options, tls: reloads.tls },
     dependenciesOf(config, domain, admission, parts, host),
-    {
-      health,
-      metrics,
-      recentErrors,
-      tracing,
-    },
+    { health, metrics, recentErrors, tracing, access, ownKeys: domain.ownKeys },
   );
   const listener = createRpcListener(rpcOptions);
   const stopHealth = followState(health, parts);
@@ -123,16 +128,15 @@ export async function openGateway(
     port.draining = true;
     stopHealth();
     setHealth(health, parts);
-    if (port.rpc !== undefined) await pause(clock, config.rpc.drainDelayMs);
-    listener.drain();
-    await port.rpc?.drain(config.rpc.drainGraceMs);
+    await drain(port, listener, clock, config.rpc);
+    access.close();
     await stop();
     await tracing?.close();
   };
   let closed: Promise<void> | undefined;
   return {
     metrics,
-    consoleRpcs: consoleRpcsOf(listener),
+    consoleRpcs: consoleRpcsOf(listener, config),
     invalidate: (target) => domain.verifier.invalidate(target),
     readiness: () => readinessOf(parts),
     freshness: () => takeFreshness(parts),
@@ -155,6 +159,22 @@ interface Port {
   draining: boolean;
 }
 
+function withReloads(files: FilesSnapshot, more: FilesSnapshot["reloads"]): FilesSnapshot {
+  return { ...files, reloads: [...files.reloads, ...more] };
+}
+
+/** Load balancers are given time to notice first; then streams end, and calls under way finish. */
+async function drain(
+  { rpc }: Port,
+  listener: RequestListener,
+  clock: Clock,
+  { drainDelayMs, drainGraceMs }: Config["rpc"],
+): Promise<void> {
+  if (rpc !== undefined) await pause(clock, drainDelayMs);
+  listener.drain();
+  await rpc?.drain(drainGraceMs);
+}
+
 /** Returns how to stop them, in the reverse order. */
 async function startParts(reloads: Reloads, domain: Domain, loopDelay: LoopDelay): Promise<() => Promise<void>> {
   // What another process read may have been replaced since.
@@ -174,6 +194,7 @@ const NOTHING_OPEN = { connections: 0, streams: 0, refusedStreams: 0 };
 
 interface Told {
   readonly admission: Admission;
+  readonly access: Access;
   readonly reloads: Reloads;
   readonly recentErrors: RecentErrors;
   readonly tracing: Tracing | undefined;
@@ -183,7 +204,7 @@ function statusParts(
   { config, version }: GatewayOptions,
   domain: Domain,
   port: Port,
-  { admission, reloads, recentErrors, tracing }: Told,
+  { admission, access, reloads, recentErrors, tracing }: Told,
   metrics: () => Metrics,
 ): StatusParts {
   return {
@@ -199,7 +220,8 @@ function statusParts(
     calls: () => metrics().callCounts(),
     recentErrors: () => recentErrors.latest,
     isDraining: () => port.draining,
-    files: () => reloads.snapshot(),
+    files: () => withReloads(reloads.snapshot(), access.reloads()),
+    callers: () => access.callers(),
   };
 }
 

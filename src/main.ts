@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
 import { runCli } from "./cli/run-cli.ts";
+import { callerKey } from "./commands/caller-key.ts";
 import { configCheck } from "./commands/config-check.ts";
 import { CRASH_EXIT_CODE, createCrash } from "./commands/crash.ts";
 import { dev } from "./commands/dev.ts";
@@ -52,6 +53,7 @@ const exitCode = await runCli(process.argv.slice(2), {
     serve: (options) => serve(options, context),
     dev: (options) => dev(options, context),
     emulator: (options) => runEmulator(options, context),
+    callerKey: (options) => callerKey(options, context),
     configCheck: (options) => configCheck(options, context),
   },
 });

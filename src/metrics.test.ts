@@ -55,6 +55,7 @@ const STATUS: StatusSnapshot = {
     { verdict: "valid", source: "memory", count: 61 },
     { verdict: "revoked", source: "fact", count: 62 },
   ],
+  callers: [{ name: "orders", admitted: 81, inFlight: 82 }],
   files: {
     reloads: [{ files: "tls", applied: 71, refused: 72, isRefused: true }],
     certificates: [{ certificate: "server", notAfterMs: 1_800_000_000_500 }],
@@ -104,6 +105,8 @@ describe("metrics", () => {
       'reloads_total{files="tls",outcome="refused"}': 72,
       'reload_refused{files="tls"}': 1,
       'certificate_expiry_timestamp_seconds{certificate="server"}': 1_800_000_000.5,
+      'caller_calls_total{caller="orders"}': 81,
+      'caller_calls_in_flight{caller="orders"}': 82,
       pool_tokens: 71,
       pool_hits_total: 72,
       pool_joined_total: 73,

@@ -2,7 +2,8 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { PULLED, PULLED_HISTOGRAMS, type Read, type Sample, type TimedSeries } from "./metrics/pulled.ts";
 import { type HistogramSeries, ReadHistogram } from "./metrics/read-histogram.ts";
 import { RpcCalls, type RpcRecord } from "./metrics/rpc-calls.ts";
-import type { CallsSnapshot, StatusSnapshot } from "./status.ts";
+import type { CallsSnapshot } from "./status/snapshots.ts";
+import type { StatusSnapshot } from "./status.ts";
 
 export interface Metrics {
   /** The media type of what `render` gives. */

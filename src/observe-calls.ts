@@ -23,13 +23,18 @@ export function observeCalls({ metrics, recentErrors, log, logsAll, tracing }: C
   return {
     observe(labels, header) {
       const span = tracing?.beginCall(labels, header);
+      let name: string | undefined;
+      const requestId = () => {
+        name ??= requestIds.of(header("x-request-id"));
+        return name;
+      };
       const onEnd = (report: CallReport) => {
         metrics.recordRpc(report);
         recentErrors.note(report, 1);
-        log.ended(report, { requestId: requestIds.of(header("x-request-id")), ...span?.ids });
+        log.ended(report, { requestId: requestId(), ...span?.ids });
         span?.end(report);
       };
-      return { onEnd, run: span?.run };
+      return { onEnd, requestId, run: span?.run };
     },
     onCalls(report, count) {
       metrics.recordRpc(report, count);

@@ -1,5 +1,5 @@
 import type { CallReport } from "./rpc/call-report.ts";
-import type { RecentError } from "./status.ts";
+import type { RecentError } from "./status/snapshots.ts";
 
 /** Far more than an operator reads at once. */
 const MAX_KINDS = 50;

@@ -30,7 +30,7 @@ export function openRedisTier(options: RedisTierOptions): RedisParts | undefined
 /** The verdicts in it alone, for a process that is told the log by another one. @throws ConfigError */
 export function openRedisVerdicts(
   options: RedisTierOptions,
-): Pick<RedisParts, "store" | "useScope" | "close"> | undefined {
+): Pick<RedisParts, "store" | "useScope" | "storeOf" | "close"> | undefined {
   const redis = redisOptions(options);
   return redis === undefined ? undefined : connectVerdictStore(redis);
 }

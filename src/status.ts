@@ -1,3 +1,4 @@
+import type { CallerSnapshot, CallsSnapshot, FilesSnapshot, RecentError, SpansSnapshot } from "./status/snapshots.ts";
 import { formatCursor } from "./token/cursor.ts";
 import type { Clock } from "./token/ports.ts";
 import type { Recorder } from "./token/recorder.ts";
@@ -32,70 +33,11 @@ export interface StatusSnapshot {
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
   readonly files: FilesSnapshot;
+  readonly callers: readonly CallerSnapshot[];
   readonly calls: CallsSnapshot;
   /** The latest first. */
   readonly recentErrors: readonly RecentError[];
 }
-
-export interface CallsSnapshot {
-  /** Ascending. */
-  readonly durationBoundsS: readonly number[];
-  readonly methods: readonly MethodCallCounts[];
-}
-
-/** The calls of one method that have ended. */
-export interface MethodCallCounts {
-  readonly service: string;
-  readonly method: string;
-  /** By name of the status code. */
-  readonly codes: ReadonlyMap<string, number>;
-  /** By bound, as in `durationBoundsS`; last, those that took longer than every bound. */
-  readonly durations: ArrayLike<number>;
-}
-
-/** All errors of one method, code and reason. */
-export interface RecentError {
-  readonly service: string;
-  readonly method: string;
-  readonly code: string;
-  readonly reason: string;
-  readonly count: number;
-  /** Milliseconds since the epoch. */
-  readonly firstAtMs: number;
-  readonly lastAtMs: number;
-}
-
-export interface SpansSnapshot {
-  readonly exported: number;
-  readonly failed: number;
-  readonly dropped: number;
-}
-
-/** What comes from files that may be replaced while the gateway runs. */
-export interface FilesSnapshot {
-  readonly reloads: readonly ReloadSnapshot[];
-  readonly certificates: readonly CertificateSnapshot[];
-}
-
-/** Files that belong together. */
-export type ReloadedFiles = "tls" | "upstream_tls" | "upstream_key";
-
-export interface ReloadSnapshot {
-  readonly files: ReloadedFiles;
-  /** How often what they said anew was taken over, and how often it could not be used. */
-  readonly applied: number;
-  readonly refused: number;
-  /** Whether they say something now that cannot be used. */
-  readonly isRefused: boolean;
-}
-
-export interface CertificateSnapshot {
-  readonly certificate: "server" | "client_ca" | "upstream_client" | "upstream_ca";
-  /** When the first in its file expires, in milliseconds since the epoch. */
-  readonly notAfterMs: number;
-}
-
-export const NO_FILES: FilesSnapshot = { reloads: [], certificates: [] };
 
 export type FreshnessState = "synced" | "unsynced" | "degraded" | "not_serving";
 
@@ -229,6 +171,7 @@ export interface StatusParts {
   readonly recentErrors: () => readonly RecentError[];
   readonly isDraining: () => boolean;
   readonly files: () => FilesSnapshot;
+  readonly callers: () => readonly CallerSnapshot[];
 }
 
 /** How many streams are open, and how many were cut because they were read too slowly. */
@@ -291,6 +234,7 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
     files: parts.files(),
     calls: parts.calls(),
     recentErrors: parts.recentErrors(),
+    callers: parts.callers(),
   };
 }
 

@@ -16,8 +16,14 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
   emulator: { rooms: [], packages: ["node:"] },
   http2: { rooms: [], packages: ["node:"] },
   gen: { rooms: [], packages: ["@bufbuild/protobuf", "@bufbuild/protovalidate"] },
+  callers: { rooms: ["token"], packages: ["node:", "zod", "yaml"] },
+  access: {
+    rooms: ["audit-log", "callers", "config", "logger", "reload", "rpc", "status", "token"],
+    packages: ["node:fs"],
+  },
+  "audit-log": { rooms: ["logger", "rpc", "token"], packages: [] },
   rpc: {
-    rooms: ["token", "gen", "http2", "status", "fleet-view"],
+    rooms: ["token", "gen", "http2", "status", "callers", "fleet-view"],
     packages: ["node:", "@connectrpc/", "@bufbuild/protobuf", "@bufbuild/protovalidate"],
   },
   admin: { rooms: ["logger"], packages: ["node:"] },
@@ -27,9 +33,10 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
   logger: { rooms: [], packages: ["node:", "pino"] },
   redis: { rooms: ["token"], packages: ["node:", "ioredis"] },
   domain: {
-    rooms: ["config", "logger", "memory", "redis", "redis-tier", "token", "tracing", "upstream"],
+    rooms: ["config", "logger", "memory", "own-keys", "redis", "redis-tier", "token", "tracing", "upstream"],
     packages: [],
   },
+  "own-keys": { rooms: ["token", "upstream"], packages: ["node:crypto", "lru-cache"] },
   "redis-tier": { rooms: ["config", "logger", "redis", "token"], packages: ["node:"] },
   reload: { rooms: ["config", "logger", "status", "token"], packages: ["node:"] },
   metrics: { rooms: ["status"], packages: ["prom-client"] },
@@ -42,6 +49,7 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
   "system-clock": { rooms: ["token"], packages: [] },
   gateway: {
     rooms: [
+      "access",
       "admin",
       "call-log",
       "config",
@@ -61,7 +69,7 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: [],
   },
   commands: {
-    rooms: ["cli", "config", "emulator", "gateway", "gen", "logger", "workers"],
+    rooms: ["access", "callers", "cli", "config", "emulator", "gateway", "gen", "logger", "workers"],
     packages: ["@connectrpc/"],
   },
   workers: {

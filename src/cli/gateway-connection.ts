@@ -1,11 +1,14 @@
 import type { ClientHttp2Stream, Http2Session } from "node:http2";
 import { connect } from "node:net";
-import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
+import { type CallOptions, type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { Health } from "../gen/health/v1/health_pb.ts";
 import { GatewayService } from "../gen/m2mgateway/v1/gateway_service_pb.ts";
 import { RevocationService } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
+
+import type { ClientCredentials } from "./client-credentials.ts";
+import type { GatewayTarget } from "./global-options.ts";
 
 /** One HTTP/2 connection to a gateway, opened by its first call. */
 export interface GatewayConnection {
@@ -21,7 +24,7 @@ export interface GatewayConnection {
 const SOCKET_AUTHORITY = "http://localhost";
 
 /** Speaks gRPC: cleartext HTTP/2 for `http:` and `unix:`, TLS for `https:`. */
-export function connectGateway(url: string): GatewayConnection {
+export function connectGateway(url: string, { callerKey, tls }: ClientCredentials): GatewayConnection {
   const socket = /^unix:(.*)$/.exec(url)?.[1];
   const baseUrl = socket === undefined ? url : SOCKET_AUTHORITY;
   // Without a ping interval the session manager never verifies a session, which in connect-node 2.1.2 can hang when the
@@ -29,9 +32,10 @@ export function connectGateway(url: string): GatewayConnection {
   const sessionManager = new QuietSessionManager(
     baseUrl,
     undefined,
-    socket === undefined ? undefined : { createConnection: () => connect(socket) },
+    socket === undefined ? tls : { createConnection: () => connect(socket) },
   );
-  const transport = createGrpcTransport({ baseUrl, sessionManager });
+  const interceptors = callerKey === undefined ? [] : [bearer(callerKey)];
+  const transport = createGrpcTransport({ baseUrl, sessionManager, interceptors });
   return {
     tokens: createClient(TokenService, transport),
     revocations: createClient(RevocationService, transport),
@@ -41,12 +45,19 @@ export function connectGateway(url: string): GatewayConnection {
   };
 }
 
+function bearer(key: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set("authorization", `Bearer ${key}`);
+    return next(request);
+  };
+}
+
 /** Runs `use` on a connection of its own. Each call made with the options given has the whole timeout to itself. */
 export async function withGateway<T>(
-  target: { readonly url: string; readonly timeoutMs: number; readonly signal: AbortSignal },
+  target: GatewayTarget,
   use: (connection: GatewayConnection, options: CallOptions) => Promise<T>,
 ): Promise<T> {
-  const connection = connectGateway(target.url);
+  const connection = connectGateway(target.url, target.credentials);
   try {
     return await use(connection, { timeoutMs: target.timeoutMs, signal: target.signal });
   } finally {

@@ -31,6 +31,7 @@ export interface LocalCommands {
   dev(options: DevOptions): Promise<number>;
   emulator(options: EmulatorOptions): Promise<number>;
   configCheck(options: ConfigCheckOptions): Promise<number>;
+  callerKey(options: CallerKeyOptions): Promise<number>;
 }
 
 /** Options are as typed by the user, unchecked; `undefined` where none was given. */
@@ -61,6 +62,10 @@ export interface EmulatorOptions {
   readonly seed: string | undefined;
   readonly output: OutputFormat;
   readonly color: boolean;
+}
+
+export interface CallerKeyOptions {
+  readonly output: OutputFormat;
 }
 
 export interface ConfigCheckOptions {

@@ -14,6 +14,7 @@ function recorder() {
     dev: record("dev"),
     emulator: record("emulator"),
     configCheck: record("configCheck"),
+    callerKey: record("callerKey"),
   };
   return { calls, run };
 }

@@ -12,6 +12,8 @@ export function addLocalCommands(program: Command, runner: Runner): void {
   addEmulator(program, runner);
   const config = program.command("config").description("Look at the configuration.");
   addConfigCheck(config, runner);
+  const caller = program.command("caller").description("Prepare who may call a gateway.");
+  addCallerKey(caller, runner);
 }
 
 function addServe(program: Command, runner: Runner): void {
@@ -124,4 +126,16 @@ function addConfigCheck(config: Command, runner: Runner): void {
         run.configCheck({ config: options.config, output: options.output, color: printer.colorOut }),
       ),
     );
+}
+
+function addCallerKey(caller: Command, runner: Runner): void {
+  const { invocation, run } = runner.io;
+  caller
+    .command("key")
+    .description(
+      "Make a key for a caller: the key on standard output, and its hash, for the callers' file, on standard error. " +
+        "Nothing is kept.",
+    )
+    .addHelpText("after", examples(invocation, "{cli} caller key > orders.key", "{cli} caller key --output json"))
+    .action(runner.action<object>(({ options }) => run.callerKey({ output: options.output })));
 }

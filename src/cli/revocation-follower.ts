@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import type { WatchRevocationsResponse } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { retryAfterMs, unreachableCode } from "./call-error.ts";
+import type { ClientCredentials } from "./client-credentials.ts";
 import { connectGateway } from "./gateway-connection.ts";
 import { pause } from "./pause.ts";
 
@@ -12,6 +13,7 @@ const MAX_DELAY_MS = 15_000;
 
 export interface FollowerOptions {
   readonly url: string;
+  readonly credentials: ClientCredentials;
   /** Where to begin; empty for a snapshot. */
   readonly cursor: string;
   readonly subjects: readonly string[];
@@ -70,7 +72,7 @@ export class RevocationFollower {
 
   /** Reads until stopped, or until the stream fails or ends, which is returned as an error. */
   async #readOneStream(): Promise<"stopped" | ConnectError> {
-    const connection = connectGateway(this.#options.url);
+    const connection = connectGateway(this.#options.url, this.#options.credentials);
     const stopReading = new AbortController();
     const onAbort = () => stopReading.abort();
     this.#options.signal.addEventListener("abort", onAbort, { once: true });

@@ -55,10 +55,11 @@ export function addRevocationsWatch(parent: Command, runner: Runner): void {
 
 async function watchRevocations(run: Invocation<Options>): Promise<number> {
   const { options, printer, io } = run;
-  const url = run.target.url;
+  const { url, credentials } = run.target;
   const watcher = new Watcher(run);
   const follower = new RevocationFollower({
     url,
+    credentials,
     cursor: options.cursor ?? "",
     subjects: options.subject ?? [],
     reconnect: options.reconnect,

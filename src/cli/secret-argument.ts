@@ -16,6 +16,13 @@ export function refuseSecretArguments(argv: readonly string[], invocation: strin
           "this one is in your shell's history now, so consider revoking it",
       );
     }
+    if (kind === "caller_key") {
+      throw new UsageError(
+        "a caller's key must not be on the command line",
+        "pass it in GATEWAY_CALLER_KEY, or its file with --caller-key-file; this one is in your shell's history now, so " +
+          "make another",
+      );
+    }
     if (kind === "key") {
       throw new UsageError(
         "a secret key must not be on the command line",
@@ -26,7 +33,7 @@ export function refuseSecretArguments(argv: readonly string[], invocation: strin
   }
 }
 
-function secretKind(argument: string): "token" | "key" | undefined {
+function secretKind(argument: string): "token" | "key" | "caller_key" | undefined {
   const value = argument
     .trim()
     .replace(/^-{0,2}[\w-]+=/, "")
@@ -39,5 +46,6 @@ function secretKind(argument: string): "token" | "key" | undefined {
   if (/^eyJ[\w-]*\.[\w-]+\.[\w-]*/.test(value)) {
     return "token";
   }
+  if (/^mgk_\w/.test(value)) return "caller_key";
   return /^(ak|sk)_\w/.test(value) ? "key" : undefined;
 }

@@ -1,3 +1,4 @@
+import { readCallers } from "../access.ts";
 import type { ConfigCheckOptions } from "../cli/io.ts";
 import { describeConfig } from "../config/describe.ts";
 import { loadConfig } from "../config.ts";
@@ -6,7 +7,9 @@ import { type CommandContext, EXIT, explainStart } from "./command-context.ts";
 /** Says what a gateway started now would be configured with, and every problem there is. */
 export async function configCheck(options: ConfigCheckOptions, context: CommandContext): Promise<number> {
   try {
-    const settings = describeConfig(loadConfig({ env: context.env, file: options.config, needsKey: true }));
+    const loaded = loadConfig({ env: context.env, file: options.config, needsKey: true });
+    readCallers(loaded.config);
+    const settings = describeConfig(loaded);
     if (options.output === "json") {
       context.stdout.write(`${JSON.stringify({ settings })}\n`);
       return EXIT.ok;

@@ -38,12 +38,12 @@ export function whole(variable: string, { min, max, initial, unit }: WholeRange,
     .register(settingFacts, { variable, kind: "number", description, accepts, initial: String(initial) });
 }
 
-export function onOff(variable: string, description: string) {
+export function onOff(variable: string, description: string, initial = false) {
   const accepts = "true or false";
   return z
     .boolean({ error: `is not ${accepts}` })
-    .prefault(false)
-    .register(settingFacts, { variable, kind: "boolean", description, accepts, initial: "false" });
+    .prefault(initial)
+    .register(settingFacts, { variable, kind: "boolean", description, accepts, initial: String(initial) });
 }
 
 export function choice<const Names extends readonly [string, ...string[]]>(

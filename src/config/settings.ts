@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type SettingFacts, settingFacts } from "./setting.ts";
 import { adminSettings } from "./settings/admin.ts";
 import { cacheSettings } from "./settings/cache.ts";
+import { callersSettings } from "./settings/callers.ts";
 import { clerkSettings } from "./settings/clerk.ts";
 import { emulatorSettings } from "./settings/emulator.ts";
 import { gatewaySettings } from "./settings/gateway.ts";
@@ -19,6 +20,7 @@ import { watchSettings } from "./settings/watch.ts";
 export const configSchema = z.strictObject({
   gateway: gatewaySettings,
   rpc: rpcSettings,
+  callers: callersSettings,
   limits: limitsSettings,
   admin: adminSettings,
   emulator: emulatorSettings,
@@ -49,6 +51,9 @@ export const OTHER_VARIABLES = {
   GATEWAY_CONFIG: "Path of the configuration file, where `--config` does not give one.",
   GATEWAY_URL:
     "The gateway that the command line calls, where `--gateway` does not give one. The gateway itself does not read it.",
+  GATEWAY_CALLER_KEY: "The key that the command line calls with. The gateway itself does not read it.",
+  GATEWAY_CALLER_KEY_FILE:
+    "Path of a file with that key, where neither `--caller-key-file` nor `GATEWAY_CALLER_KEY` is given. The gateway itself does not read it.",
 } as const;
 
 /** All settings in the order of the schema. */

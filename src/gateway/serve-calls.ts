@@ -1,5 +1,8 @@
+import type { Access } from "../access.ts";
 import type { ConsoleRpcs } from "../admin/console-rpcs.ts";
 import { CallLog } from "../call-log.ts";
+import { createPeers } from "../callers/peer.ts";
+import { isLocal } from "../config/endpoint.ts";
 import type { Config } from "../config/settings.ts";
 import type { Domain } from "../domain.ts";
 import { FleetView } from "../fleet-view.ts";
@@ -46,6 +49,8 @@ export function dependenciesOf(
 }
 
 export interface CallWatchers {
+  readonly access: Access;
+  readonly ownKeys: Domain["ownKeys"];
   readonly health: HealthStatuses;
   readonly metrics: Metrics;
   readonly recentErrors: RecentErrors;
@@ -56,7 +61,7 @@ export interface CallWatchers {
 export function rpcOptionsOf(
   { config, log, tls }: GatewayOptions,
   dependencies: RpcDependencies,
-  { health, metrics, recentErrors, tracing }: CallWatchers,
+  { access, ownKeys, health, metrics, recentErrors, tracing }: CallWatchers,
 ): RpcServerOptions {
   const callLog = new CallLog(log, dependencies.clock, config.log.access);
   const logsAll = log.isLevelEnabled("debug");
@@ -70,15 +75,20 @@ export function rpcOptionsOf(
     routes: createRoutes(dependencies, health),
     interceptors: [...(observers.watch === undefined ? [] : [outcomeInterceptor]), createValidateInterceptor()],
     maxMessageBytes: config.rpc.maxMessageBytes,
+    access: access.control,
+    ownKeys,
+    onAudit: access.onAudit,
     onCall: metrics.recordRpc,
     observe: observers.observe,
-    lanes: createLanes(dependencies, observers),
+    lanes: createLanes(dependencies, access.control, observers),
   };
 }
 
-export function consoleRpcsOf(listener: RequestListener): ConsoleRpcs {
+/** The console's RPCs, for those whom the admin port takes the callers to be. */
+export function consoleRpcsOf(listener: RequestListener, { admin }: Config): ConsoleRpcs {
+  const peerOf = createPeers(isLocal(admin.listen));
   return {
     has: (path) => CONSOLE_RPCS.has(path),
-    serve: (request, response) => listener.handle(http1Exchange(request, response)),
+    serve: (request, response) => listener.handle(http1Exchange(request, response, peerOf(request.socket))),
   };
 }

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { EngineLimits } from "./engine-limits.ts";
 import { DEFAULT_TABLE_BYTES } from "./frame.ts";
 import type { HeaderField } from "./header-field.ts";
@@ -34,10 +35,12 @@ export class RequestReader {
   readonly #decoder = new HpackDecoder(DEFAULT_TABLE_BYTES);
   readonly #limits: EngineLimits;
   readonly #lanes: ReadonlyMap<string, UnaryLane>;
+  readonly #socket: Socket;
   readonly #known: KnownBlock[] = [];
   #nextSlot = 0;
 
-  constructor(limits: EngineLimits, lanes: ReadonlyMap<string, UnaryLane>) {
+  constructor(limits: EngineLimits, lanes: ReadonlyMap<string, UnaryLane>, socket: Socket) {
+    this.#socket = socket;
     this.#limits = limits;
     this.#lanes = lanes;
   }
@@ -85,7 +88,7 @@ export class RequestReader {
 
   #laneOf(head: RequestHead): LaneRequest | undefined {
     const lane = this.#lanes.get(head.path);
-    const reply = lane?.admit(head);
+    const reply = lane?.admit(head, this.#socket);
     return lane === undefined || reply === undefined ? undefined : laneRequest(lane, reply);
   }
 }

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { DEFAULT_WINDOW_BYTES } from "./frame.ts";
 import type { LaneRequest } from "./lane-desk.ts";
 import { ErrorCode } from "./protocol-error.ts";
@@ -17,6 +18,8 @@ export interface StreamConsumer {
 
 /** What a stream needs of its connection. */
 export interface StreamHost {
+  /** The connection. */
+  readonly owner: { readonly socket: Socket };
   sendHeaders(stream: ServerStream, block: Uint8Array, endStream: boolean): void;
   /** Sends bytes before anything else of the stream, if the windows and the socket have room for all of them now. */
   sendAtOnce(stream: ServerStream, bytes: Uint8Array): boolean;
@@ -73,6 +76,11 @@ export class ServerStream {
     this.id = id;
     this.head = head;
     this.sendWindow = sendWindow;
+  }
+
+  /** What carries the connection. For telling whose it is, not for use. */
+  get socket(): Socket {
+    return this.#host.owner.socket;
   }
 
   /** Sends the head of the answer, an HPACK block without use of the dynamic table. */

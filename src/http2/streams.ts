@@ -22,13 +22,13 @@ const HEADERS_TOO_LARGE = encodeFields([[":status", "431"]]);
 export class Streams implements FrameSink, StreamHost {
   readonly open: StreamTable;
   readonly sender: Sender;
+  readonly owner: StreamsOwner;
   /** The highest identifier that the client has used. */
   lastStreamId = 0;
   /** Requests on streams beyond this are not looked at: the client has been told to go away. */
   acceptUpTo = MAX_INT31;
   hasSettings = false;
   readonly #context: EngineContext;
-  readonly #owner: StreamsOwner;
   readonly #output: Output;
   readonly #guard: FloodGuard;
   readonly #requests: RequestReader;
@@ -42,11 +42,11 @@ export class Streams implements FrameSink, StreamHost {
     const { limits, lanes, unread } = context;
     this.open = new StreamTable(limits, context.streams);
     this.#context = context;
-    this.#owner = owner;
+    this.owner = owner;
     this.#output = output;
     this.#nowMs = nowMs;
     this.#guard = new FloodGuard(limits, nowMs);
-    this.#requests = new RequestReader(limits, lanes);
+    this.#requests = new RequestReader(limits, lanes, owner.socket);
     this.#receive = new ReceiveWindow(output, limits, unread);
     this.sender = new Sender(output, this.#guard, (stream) => this.#onSent(stream));
     this.#desk = new LaneDesk(this.sender, output);
@@ -116,7 +116,7 @@ export class Streams implements FrameSink, StreamHost {
 
   onPing(isAck: boolean, bytes: Buffer, start: number): void {
     this.#guard.overhead(1, this.#nowMs);
-    if (isAck) this.#owner.onPingAck();
+    if (isAck) this.owner.onPingAck();
     else writePing(this.#output, true, bytes, start);
   }
 
@@ -150,18 +150,18 @@ export class Streams implements FrameSink, StreamHost {
 
   sendHeaders(stream: ServerStream, block: Uint8Array, endStream: boolean): void {
     this.sender.headers(stream, block, endStream);
-    this.#owner.touch();
+    this.owner.touch();
   }
 
   sendAtOnce(stream: ServerStream, bytes: Uint8Array): boolean {
     const isSent = this.sender.sendAtOnce(stream, bytes);
-    if (isSent) this.#owner.touch();
+    if (isSent) this.owner.touch();
     return isSent;
   }
 
   sendQueued(stream: ServerStream): void {
     this.sender.queue(stream, performance.now());
-    this.#owner.touch();
+    this.owner.touch();
   }
 
   sendReset(stream: ServerStream, code: ErrorCode): void {
@@ -171,7 +171,7 @@ export class Streams implements FrameSink, StreamHost {
 
   creditReceived(stream: ServerStream, bytes: number): void {
     this.#receive.giveStream(stream, bytes);
-    this.#owner.touch();
+    this.owner.touch();
   }
 
   #onRequest(id: number, request: ReadRequest, endStream: boolean): void {
@@ -269,7 +269,7 @@ export class Streams implements FrameSink, StreamHost {
     this.#resetHere ??= new RecentIds();
     this.#resetHere.add(id);
     writeReset(this.#output, id, code);
-    this.#owner.touch();
+    this.owner.touch();
   }
 
   #refuseHeaders(id: number, endStream: boolean): void {
@@ -295,6 +295,6 @@ export class Streams implements FrameSink, StreamHost {
     this.sender.forget(stream);
     this.#receive.giveStream(stream, stream.unreadBytes);
     stream.consumer?.onOver();
-    this.#owner.onStreamClosed();
+    this.owner.onStreamClosed();
   }
 }

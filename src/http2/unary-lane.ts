@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { RequestHead } from "./request-head.ts";
 
 /**
@@ -10,9 +11,9 @@ export interface UnaryLane {
   readonly maxAnswerBytes: number;
   /**
    * How calls with this head are answered, or `undefined` to serve them the ordinary way. Asked once for each distinct
-   * header block of a connection.
+   * header block of a connection, `socket`.
    */
-  admit(head: RequestHead): LaneReply | undefined;
+  admit(head: RequestHead, socket: Socket): LaneReply | undefined;
   /**
    * Writes the body of the answer to the request body `body[start, end)` into `target` from `offset` on.
    *

@@ -1,6 +1,6 @@
 /**
- * Removes from text whatever looks like a credential: `mt_` secrets, `ak_` and `sk_` keys, bearer credentials, JWTs, the
- * user part of URLs.
+ * Removes from text whatever looks like a credential: `mt_` secrets, `ak_` and `sk_` keys, callers' `mgk_` keys, bearer
+ * credentials, JWTs, the user part of URLs.
  *
  * A token's id, `mt_` and exactly 32 hexadecimal digits, is not a secret and stays: without it a log tells nobody which
  * token it is about. Anything else that begins with `mt_` goes, so that the ids of JWTs, which use all letters, go too. Of
@@ -48,11 +48,11 @@ const TOKEN_ID = "mt_[0-9A-Fa-f]{32}(?![A-Za-z0-9_+=~%-])";
 // The public prefix alone, as `config check` shows it.
 const BARE_PREFIX = `sk_(?:live|test)_(?!${BODY})`;
 
-const KEY = new RegExp(`${WORD_START}(?!${TOKEN_ID}|${BARE_PREFIX})(?:mt|ak|sk)_${BODY}+`, "g");
+const KEY = new RegExp(`${WORD_START}(?!${TOKEN_ID}|${BARE_PREFIX})(?:mt|ak|sk|mgk)_${BODY}+`, "g");
 
 // In the middle of a word it may be a name like task_count: only what is long and has a capital or a digit is a key. The
 // look-ahead is bounded, so that a long run of near misses is not read again for each of them.
-const EMBEDDED_KEY = new RegExp(`(?!${TOKEN_ID})(?:mt|ak|sk)_(?=[a-z_]{0,24}[A-Z0-9])${BODY}{16,}`, "g");
+const EMBEDDED_KEY = new RegExp(`(?!${TOKEN_ID})(?:mt|ak|sk|mgk)_(?=[a-z_]{0,24}[A-Z0-9])${BODY}{16,}`, "g");
 
 const BEARER = /(bearer)(?:[\s\\:=+"']+|%20)[A-Za-z0-9+/=_.~%-]+/gi;
 

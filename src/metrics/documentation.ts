@@ -21,7 +21,16 @@ What \`prom-client\` tells of every Node.js process is there too: \`process_cpu_
 `;
 
 /** Label values that callers cause are in no closed set worth listing. */
-const OPEN_LABELS: ReadonlySet<string> = new Set(["service", "method", "code", "outcome", "version", "node", "le"]);
+const OPEN_LABELS: ReadonlySet<string> = new Set([
+  "service",
+  "method",
+  "code",
+  "outcome",
+  "version",
+  "node",
+  "le",
+  "caller",
+]);
 
 type Verdict = VerificationCount["verdict"];
 type VerdictSource = VerificationCount["source"];
@@ -135,8 +144,9 @@ const FULL: StatusSnapshot = {
   verifications: (Object.keys(VERDICTS) as Verdict[]).flatMap((verdict) =>
     (Object.keys(SOURCES) as VerdictSource[]).map((source) => ({ verdict, source, count: 0 })),
   ),
+  callers: [{ name: "", admitted: 0, inFlight: 0 }],
   files: {
-    reloads: (["tls", "upstream_tls", "upstream_key"] as const).map((files) => ({
+    reloads: (["callers", "tls", "upstream_tls", "upstream_key"] as const).map((files) => ({
       ...{ files, applied: 0, refused: 0, isRefused: false },
     })),
     certificates: (["server", "client_ca", "upstream_client", "upstream_ca"] as const).map((certificate) => ({

@@ -1,5 +1,5 @@
 import { Counter, type Registry } from "prom-client";
-import type { CallsSnapshot } from "../status.ts";
+import type { CallsSnapshot } from "../status/snapshots.ts";
 import { type HistogramSeries, ReadHistogram } from "./read-histogram.ts";
 
 export interface RpcRecord {

@@ -13,6 +13,8 @@ export interface RedisParts {
   readonly store: VerdictStore;
   /** Shares verdicts under another credential from now on. */
   readonly useScope: (scope: VerdictScope) => void;
+  /** Verdicts under a credential of somebody's own, on the same connection. */
+  readonly storeOf: (scope: VerdictScope) => VerdictStore;
   /** Withdraws this replica from the fleet and closes all connections. Must come after the last use of either. */
   close(): Promise<void>;
 }
@@ -34,6 +36,7 @@ export function connectRedis(options: RedisOptions): RedisParts {
     fleet: forLog.fleet,
     store: forVerdicts.store,
     useScope: forVerdicts.useScope,
+    storeOf: forVerdicts.storeOf,
     async close() {
       await Promise.all([forLog.close(), forVerdicts.close()]);
     },
@@ -68,13 +71,20 @@ export function connectRevocationLog(options: RedisOptions): Pick<RedisParts, "l
 }
 
 /** The verdicts alone. @throws Error when the options contradict each other */
-export function connectVerdictStore(options: RedisOptions): Pick<RedisParts, "store" | "useScope" | "close"> {
+export function connectVerdictStore(
+  options: RedisOptions,
+): Pick<RedisParts, "store" | "useScope" | "storeOf" | "close"> {
   checkOptions(options);
   const prefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
   const keysOf = ({ scope, hmacKey }: VerdictScope) => new VerdictKeys({ prefix, hmacKey, scope });
   const client = openClient(options, "commands");
   const store = new RedisVerdictStore(options, client, keysOf(options));
-  return { store, useScope: (scope) => store.useKeys(keysOf(scope)), close: () => closeClient(client) };
+  return {
+    store,
+    useScope: (scope) => store.useKeys(keysOf(scope)),
+    storeOf: (scope) => new RedisVerdictStore(options, client, keysOf(scope)),
+    close: () => closeClient(client),
+  };
 }
 
 function checkOptions({ mode, nodes, sentinelMaster }: RedisOptions): void {

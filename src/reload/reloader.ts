@@ -1,6 +1,6 @@
 import { ConfigError } from "../config/problem.ts";
 import type { Logger } from "../logger.ts";
-import type { ReloadedFiles, ReloadSnapshot } from "../status.ts";
+import type { ReloadedFiles, ReloadSnapshot } from "../status/snapshots.ts";
 import type { Clock } from "../token/ports.ts";
 import { FileWatch } from "./file-watch.ts";
 

@@ -3,7 +3,7 @@ import type { Config } from "../config/settings.ts";
 import type { TlsFiles, UpstreamTls } from "../config/tls-files.ts";
 import { readTls, readUpstreamTls } from "../config.ts";
 import type { Logger } from "../logger.ts";
-import type { CertificateSnapshot, FilesSnapshot } from "../status.ts";
+import type { CertificateSnapshot, FilesSnapshot } from "../status/snapshots.ts";
 import type { Clock } from "../token/ports.ts";
 import { notAfterMsOf } from "./certificates.ts";
 import { Reloader } from "./reloader.ts";

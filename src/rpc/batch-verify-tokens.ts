@@ -13,6 +13,7 @@ import {
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import type { Token } from "../token/token.ts";
 import type { Verification, VerifyRequest } from "../token/verifier.ts";
+import { callerOf, servicesOf } from "./call-context.ts";
 import { statusFrom, transportError } from "./connect-error.ts";
 import { wireToken } from "./convert.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -24,16 +25,23 @@ const RESULT_BYTES = 256;
 type Decision = { readonly verification: Verification } | { readonly error: unknown };
 
 export function createBatchVerifyTokens(
-  dependencies: RpcDependencies,
+  common: RpcDependencies,
 ): ServiceImpl<typeof TokenService>["batchVerifyTokens"] {
-  const { verifier } = dependencies;
-  return async (request, { signal }) => {
+  return async (request, { signal, values }) => {
+    const dependencies = servicesOf(values, common);
+    const { verifier } = dependencies;
+    const caller = callerOf(values);
+    const subjects = caller?.subjects;
+    // The call counted as one when it was let in.
+    caller?.allowance.charge(request.tokens.length - 1);
     const { minCursor, ...demands } = demandsFrom(request);
     // Every token that has to be asked for listens to this one signal.
     setMaxListeners(0, signal);
     if (minCursor !== undefined) await verifier.reach(minCursor, signal);
     const decisions = await Promise.all(
-      request.tokens.map((presented) => decide(dependencies, { presented, ...demands, minCursor: undefined, signal })),
+      request.tokens.map((presented) =>
+        decide(dependencies, { presented, ...demands, minCursor: undefined, subjects, signal }),
+      ),
     );
     return create(BatchVerifyTokensResponseSchema, { results: new ResultWriter(dependencies).write(decisions) });
   };

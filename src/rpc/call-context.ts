@@ -1,11 +1,20 @@
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
+import type { Caller } from "../callers/caller.ts";
 import { GatewayError } from "../token/errors.ts";
+import type { AuditDraft } from "./audit.ts";
 import type { CallOutcome } from "./call-report.ts";
+import type { CallServices } from "./own-key.ts";
 
 /** What one call carries through the RPC framework. */
 export interface CallContext {
   /** Aborted when the server begins to drain. Never, for unary calls: they are given the time to finish. */
   readonly drain: AbortSignal;
+  /** Whose call it is; `undefined` where that makes no difference. */
+  readonly caller: Caller | undefined;
+  /** What decides it in place of what decides for all, where its caller brings a key of its own. */
+  readonly services: CallServices | undefined;
+  /** What the audit log will say of it, where it says anything. */
+  readonly audit: AuditDraft | undefined;
   /** What was thrown, before it was made presentable. `undefined` until the call fails. */
   thrown: unknown;
   /** What a verification decided, once it has. */
@@ -24,6 +33,27 @@ export function contextValuesOf(context: CallContext): ContextValues {
  */
 export function drainOf(values: ContextValues): AbortSignal {
   return values.get(KEY)?.drain ?? AbortSignal.any([]);
+}
+
+/** Whose call it is; `undefined` where that makes no difference. */
+export function callerOf(values: ContextValues): Caller | undefined {
+  return values.get(KEY)?.caller;
+}
+
+/** What decides a call: its caller's own, or what decides for all. */
+export function servicesOf<S extends Partial<CallServices>>(values: ContextValues, common: S): S {
+  const own = values.get(KEY)?.services;
+  return own === undefined ? common : { ...common, ...own };
+}
+
+export function auditOf(values: ContextValues): AuditDraft | undefined {
+  return values.get(KEY)?.audit;
+}
+
+/** Notes what goes on to its end whatever becomes of the call: the audit log tells what comes of it. */
+export function noteWork(values: ContextValues, work: Promise<unknown>): void {
+  const audit = auditOf(values);
+  if (audit !== undefined) audit.work = work;
 }
 
 /** What ends a stream when the gateway goes away. */

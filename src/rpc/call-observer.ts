@@ -9,6 +9,8 @@ export type HeaderOf = (lowerCaseName: string) => string | undefined;
 export interface ObservedCall {
   /** Told once, how it ended. */
   readonly onEnd: OnCall;
+  /** What the call goes by in logs. */
+  readonly requestId: () => string;
   /** Does work of the call, so that what it asks of others counts as part of it. `undefined` when nobody minds. */
   readonly run: (<T>(work: () => T) => T) | undefined;
 }
@@ -16,8 +18,8 @@ export interface ObservedCall {
 /** Begins to watch a call whose head has come. */
 export type ObserveCall = (labels: CallLabels, header: HeaderOf) => ObservedCall;
 
-/** Watches for the ends of calls and nothing else. */
+/** Watches for the ends of calls and nothing else, and gives them no names. */
 export function observeEnds(onCall: OnCall): ObserveCall {
-  const observed: ObservedCall = { onEnd: onCall, run: undefined };
+  const observed: ObservedCall = { onEnd: onCall, requestId: () => "", run: undefined };
   return () => observed;
 }

@@ -1,11 +1,13 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
+import { servicesOf } from "./call-context.ts";
 import { msFromDuration, tokenFormatFrom, wireToken } from "./convert.ts";
 import { jsonFromValue } from "./json-value.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 
-export function createCreateToken({ upstream }: RpcDependencies): ServiceImpl<typeof TokenService>["createToken"] {
-  return async ({ format, ttl, claims, minRemainingTtl }, { signal }) => {
+export function createCreateToken(dependencies: RpcDependencies): ServiceImpl<typeof TokenService>["createToken"] {
+  return async ({ format, ttl, claims, minRemainingTtl }, { signal, values }) => {
+    const { upstream } = servicesOf(values, dependencies);
     const { token, secret } = await upstream.createToken(
       {
         format: tokenFormatFrom(format),

@@ -1,3 +1,4 @@
+import type { Peer } from "../callers/peer.ts";
 import { encodeFields } from "../http2/hpack-encoder.ts";
 import { ErrorCode } from "../http2/protocol-error.ts";
 import { fieldOf } from "../http2/request-head.ts";
@@ -9,6 +10,7 @@ const SMALL_BYTES = 1024;
 /** An exchange over a stream of the engine. */
 export class EngineExchange implements Exchange, StreamConsumer {
   readonly httpVersion = "2.0";
+  readonly peer: Peer;
   readonly #stream: ServerStream;
   /** What has come and has not been read. */
   readonly #pieces: Buffer[] = [];
@@ -21,7 +23,8 @@ export class EngineExchange implements Exchange, StreamConsumer {
   #isDiscarding = false;
   #discardTimer: NodeJS.Timeout | undefined;
 
-  constructor(stream: ServerStream) {
+  constructor(stream: ServerStream, peer: Peer) {
+    this.peer = peer;
     this.#stream = stream;
     stream.consumer = this;
   }

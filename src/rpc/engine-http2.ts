@@ -1,3 +1,4 @@
+import type { PeerOf } from "../callers/peer.ts";
 import { Http2Engine } from "../http2/engine.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
 import type { UnaryLane } from "../http2/unary-lane.ts";
@@ -17,13 +18,14 @@ export interface Lanes {
 /** HTTP/2 by the gateway's own engine. */
 export function createEngineHttp2(
   listener: RequestListener,
+  peerOf: PeerOf,
   lanes: Lanes,
   onError: (error: unknown) => void,
   { maxStreamsPerConnection, maxStreams, maxPendingBytes }: OverloadLimits,
 ): Http2Transport {
   const streamLanes = new Map(lanes.streams.map((lane) => [lane.path, lane]));
   const serveOrdinarily = (stream: ServerStream) => {
-    const exchange = new EngineExchange(stream);
+    const exchange = new EngineExchange(stream, peerOf(stream.socket));
     listener.handle(exchange);
     return exchange;
   };
@@ -31,7 +33,7 @@ export function createEngineHttp2(
     lanes: lanes.unary,
     onStream(stream) {
       const lane = streamLanes.get(stream.head.path);
-      if (lane?.admits(stream.head) !== true) serveOrdinarily(stream);
+      if (lane?.admits(stream.head, stream.socket) !== true) serveOrdinarily(stream);
       else lane.serve(stream, (body) => resume(serveOrdinarily(stream), stream, body));
     },
     onError,

@@ -1,5 +1,9 @@
+import type { Peer } from "../callers/peer.ts";
+
 /** One HTTP request and the place for its answer, whatever carries the two. */
 export interface Exchange {
+  /** Who is at the other end. */
+  readonly peer: Peer;
   /** `1.0`, `1.1` or `2.0`. */
   readonly httpVersion: string;
   readonly method: string;

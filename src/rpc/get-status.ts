@@ -3,13 +3,16 @@ import { type Duration, DurationSchema, timestampFromMs } from "@bufbuild/protob
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { FleetSnapshot } from "../fleet-view.ts";
 import {
+  AccessSchema,
   FreshnessState,
   type GatewayService,
   type GetStatusResponse,
   GetStatusResponseSchema,
 } from "../gen/m2mgateway/v1/gateway_service_pb.ts";
-import type { RecentError, StatusSnapshot } from "../status.ts";
+import type { RecentError } from "../status/snapshots.ts";
+import type { StatusSnapshot } from "../status.ts";
 import { formatCursor } from "../token/cursor.ts";
+import { callerOf } from "./call-context.ts";
 import { wireDuration, wireSource, wireTime, wireVerdict } from "./convert.ts";
 import { mergeStatus } from "./merge-status.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -24,10 +27,13 @@ const FRESHNESS: Record<StatusSnapshot["freshness"]["state"], FreshnessState> = 
 export function createGetStatus(
   dependencies: Pick<RpcDependencies, "status" | "fleet" | "workers">,
 ): ServiceImpl<typeof GatewayService>["getStatus"] {
-  return async () => {
+  return async (_request, { values }) => {
+    const caller = callerOf(values);
+    const access = caller && create(AccessSchema, { caller: caller.name, roles: [...caller.roles] });
     const [fleet, workers] = await Promise.all([dependencies.fleet?.read(), dependencies.workers?.()]);
     const own = wireStatus(dependencies.status(), fleet);
-    return workers === undefined ? own : mergeStatus(own, workers);
+    const status = workers === undefined ? own : mergeStatus(own, workers);
+    return access === undefined ? status : { ...status, access };
   };
 }
 

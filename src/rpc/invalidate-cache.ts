@@ -3,14 +3,17 @@ import type { GatewayService, InvalidateCacheRequest } from "../gen/m2mgateway/v
 import { GatewayError } from "../token/errors.ts";
 import type { MachineId, TokenId } from "../token/token.ts";
 import type { InvalidationTarget } from "../token/verdict-cache.ts";
+import { callerOf } from "./call-context.ts";
+import { demandSubject } from "./caller-subjects.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 
 export function createInvalidateCache({
   verifier,
   spreadInvalidation,
 }: RpcDependencies): ServiceImpl<typeof GatewayService>["invalidateCache"] {
-  return async ({ target: wireTarget }, { signal }) => {
+  return async ({ target: wireTarget }, { values, signal }) => {
     const target = targetFrom(wireTarget);
+    demandSubject(callerOf(values), "subject" in target ? target.subject : undefined);
     verifier.invalidate(target);
     await spreadInvalidation?.(target, signal);
     return {};

@@ -1,4 +1,5 @@
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
+import type { AccessControl } from "./access-control.ts";
 import type { ObserveCall } from "./call-observer.ts";
 import type { CallReport } from "./call-report.ts";
 import type { Lanes } from "./engine-http2.ts";
@@ -23,15 +24,19 @@ export interface LanesObservers {
   readonly watch: LaneWatch | undefined;
 }
 
-export function createLanes(dependencies: RpcDependencies, { observe, onCalls, watch }: LanesObservers): Lanes {
+export function createLanes(
+  dependencies: RpcDependencies,
+  access: AccessControl,
+  { observe, onCalls, watch }: LanesObservers,
+): Lanes {
   const onAnswered = (count: number, durationMs: number) => {
     onCalls({ ...VERIFY_LANE_LABELS, code: "OK", reason: undefined, durationMs, error: undefined }, count);
   };
   const { verifier } = dependencies;
   const verifyLane = (lane: VerifyLaneOptions["verifier"]) =>
-    createVerifyLane({ ...dependencies, verifier: lane, onAnswered });
+    createVerifyLane({ ...dependencies, verifier: lane, access, onAnswered });
   return {
     unary: [watch === undefined ? verifyLane(verifier) : new WatchedVerifyLane(verifier, verifyLane, watch)],
-    streams: [new VerifyStreamLane(dependencies, observe), new WatchLane(dependencies, observe)],
+    streams: [new VerifyStreamLane(dependencies, access, observe), new WatchLane(dependencies, access, observe)],
   };
 }

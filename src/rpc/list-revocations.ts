@@ -4,6 +4,8 @@ import { type Cursor, formatCursor, parseCursor, startOf } from "../token/cursor
 import { GatewayError } from "../token/errors.ts";
 import type { LogEntry } from "../token/ports.ts";
 import type { Revocations } from "../token/revocations.ts";
+import { callerOf } from "./call-context.ts";
+import { visibleSubjects } from "./caller-subjects.ts";
 import { wireRevocation } from "./convert.ts";
 import { formatPageToken, parsePageToken } from "./page-token.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -14,7 +16,8 @@ const BATCH = 256;
 export function createListRevocations({
   revocations,
 }: RpcDependencies): ServiceImpl<typeof RevocationService>["listRevocations"] {
-  return ({ pageSize, pageToken, subjects }) => {
+  return ({ pageSize, pageToken, subjects: named }, { values }) => {
+    const subjects = visibleSubjects(callerOf(values), named);
     const question = ["revocations", ...[...subjects].sort()];
     const after =
       pageToken === "" ? startOf(revocations.applied.epoch) : parseCursor(parsePageToken(pageToken, question));
@@ -22,7 +25,7 @@ export function createListRevocations({
       throw new GatewayError("PAGE_TOKEN_INVALID", "the log has started over since that page; list from the beginning");
     }
     const limit = pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize;
-    const found = find(revocations, after, new Set(subjects), limit + 1);
+    const found = find(revocations, after, subjects, limit + 1);
     const page = found.slice(0, limit);
     const last = page.at(-1);
     return {

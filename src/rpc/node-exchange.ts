@@ -1,15 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from "node:http2";
+import type { Peer } from "../callers/peer.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** An exchange over node:http. */
-export function http1Exchange(request: IncomingMessage, response: ServerResponse): Exchange {
-  return new NodeExchange(request, response, undefined);
+export function http1Exchange(request: IncomingMessage, response: ServerResponse, peer: Peer): Exchange {
+  return new NodeExchange(peer, request, response, undefined);
 }
 
 /** An exchange over node:http2. */
-export function http2Exchange(request: Http2ServerRequest, response: Http2ServerResponse): Exchange {
-  return new NodeExchange(request, response, request.stream);
+export function http2Exchange(request: Http2ServerRequest, response: Http2ServerResponse, peer: Peer): Exchange {
+  return new NodeExchange(peer, request, response, request.stream);
 }
 
 type NodeRequest = IncomingMessage | Http2ServerRequest;
@@ -28,6 +29,7 @@ interface NodeResponse {
 }
 
 class NodeExchange implements Exchange {
+  readonly peer: Peer;
   readonly #request: NodeRequest;
   readonly #response: NodeResponse;
   /** The messages lose it when it closes. */
@@ -37,7 +39,8 @@ class NodeExchange implements Exchange {
   #head: { readonly status: number; readonly headers: Record<string, string> } | undefined;
   #isHeadAll = false;
 
-  constructor(request: NodeRequest, response: NodeResponse, stream: ServerHttp2Stream | undefined) {
+  constructor(peer: Peer, request: NodeRequest, response: NodeResponse, stream: ServerHttp2Stream | undefined) {
+    this.peer = peer;
     this.#request = request;
     this.#response = response;
     this.#stream = stream;

@@ -1,5 +1,6 @@
 import { encodeFields } from "../http2/hpack-encoder.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
+import { OWN_KEY_HEADER } from "./own-key.ts";
 
 /** The head of a gRPC message: a flag and four bytes of length. */
 export const ENVELOPE_HEAD_BYTES = 5;
@@ -20,7 +21,7 @@ const GZIP = headersOf([["grpc-encoding", "gzip"]]);
 export function plainGrpcHeaders(head: RequestHead): Uint8Array | undefined {
   if (head.method !== "POST" || !PROTO_TYPES.has(fieldOf(head, "content-type") ?? "")) return undefined;
   if ((fieldOf(head, "grpc-encoding") ?? "identity") !== "identity") return undefined;
-  if (fieldOf(head, "expect") !== undefined) return undefined;
+  if (fieldOf(head, "expect") !== undefined || fieldOf(head, OWN_KEY_HEADER) !== undefined) return undefined;
   // What the framework says to callers who take gzip, although it leaves every answer as it is.
   const takes = fieldOf(head, "grpc-accept-encoding")?.split(",") ?? [];
   return takes.some((name) => name.trim() === "gzip") ? GZIP : PLAIN;

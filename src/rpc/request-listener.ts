@@ -1,14 +1,21 @@
+import type { ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import type { Caller } from "../callers/caller.ts";
 import { canceled } from "../token/errors.ts";
 import type { Admission, Limit } from "./admission.ts";
+import { AuditDraft, type OnAudit } from "./audit.ts";
 import { type CallContext, contextValuesOf, drainingError } from "./call-context.ts";
-import type { ObserveCall } from "./call-observer.ts";
+import type { ObserveCall, ObservedCall } from "./call-observer.ts";
 import { CallPlace, Probes } from "./call-place.ts";
-import { CallReporter } from "./call-report.ts";
+import { type CallOutcome, CallReporter } from "./call-report.ts";
 import { worthOf } from "./call-worth.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
-import { protocolOf } from "./protocol.ts";
+import type { AdmittedCall, Guard } from "./guard.ts";
+import { accessOf, type MethodAccess } from "./method-access.ts";
+import { type CallServices, type OwnKeys, ownKeyServices } from "./own-key.ts";
+import { type Protocol, protocolOf } from "./protocol.ts";
+import { refuse } from "./refusal.ts";
 import { RefusedCalls } from "./refused-call.ts";
 import { readBody } from "./request-body.ts";
 import { writeResponse } from "./response-writer.ts";
@@ -17,7 +24,12 @@ import { answerUnknown } from "./unknown-rpc.ts";
 
 export interface RequestListenerOptions {
   readonly handlers: readonly UniversalHandler[];
+  /** Who may call what; without it everybody may call everything. */
+  readonly guard?: Guard | undefined;
+  /** For callers who bring a key of the upstream's; `undefined` to take none. */
+  readonly ownKeys?: OwnKeys | undefined;
   readonly observe: ObserveCall;
+  readonly onAudit?: OnAudit | undefined;
   readonly presentError: PresentError;
   /** How long the body of a call with a single request message may take to arrive, in milliseconds. */
   readonly bodyTimeoutMs: number;
@@ -30,55 +42,70 @@ export interface RequestListener {
   drain(): void;
 }
 
+interface Route {
+  readonly handler: UniversalHandler;
+  readonly access: MethodAccess | undefined;
+}
+
 /**
- * Serves the RPC framework's handlers, whatever carries the calls. In place of the framework's own adapter to Node's
- * servers, because that one throws out of the server's event when the Host header is not a URL's, destroys a connection whose
- * request is too large before the answer is on it, logs to the console, and does not say when a call ends.
+ * Serves the RPC framework's handlers, whatever carries the calls, to those who may call them. In place of the framework's
+ * own adapter to Node's servers, because that one throws out of the server's event when the Host header is not a URL's,
+ * destroys a connection whose request is too large before the answer is on it, logs to the console, and does not say when a
+ * call ends.
+ *
+ * @throws Error when there is a guard and nobody has said what a handler demands
  */
 export function createRequestListener(options: RequestListenerOptions): RequestListener {
-  const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
+  const { guard } = options;
+  const routes = new Map<string, Route>(
+    options.handlers.map((handler) => [
+      handler.requestPath,
+      { handler, access: guard === undefined ? undefined : accessOf(handler) },
+    ]),
+  );
   const streams = new Set<AbortController>();
-  const never = new AbortController().signal;
   const probes = new Probes();
   const refused = new RefusedCalls(options.presentError);
   const { admission } = options;
   let draining = false;
 
-  const refuse = (handler: UniversalHandler, exchange: Exchange, limit: Limit) => {
+  const shed = (handler: UniversalHandler, exchange: Exchange, limit: Limit) => {
     admission.refuse(limit);
     const { reporter } = observed(handler, exchange, options);
     reporter.end(refused.answer(exchange, limit), undefined);
     exchange.discardRest(options.bodyTimeoutMs, true);
   };
-  const serveIn = (handler: UniversalHandler, exchange: Exchange, drain: AbortSignal) => {
+  const serveIn = (call: Call, handler: UniversalHandler, exchange: Exchange) => {
     const isProbe = worthOf(handler.requestPath) === "vital";
     if (isProbe) probes.add(exchange);
     const place = isProbe ? undefined : new CallPlace(admission);
-    return serve(handler, exchange, options, drain, place).finally(() => {
+    return call.serve(place).finally(() => {
       if (place !== undefined) exchange.whenOver(() => place.free());
     });
   };
 
   return {
     handle(exchange) {
-      const handler = handlers.get(pathOf(exchange));
-      if (handler === undefined) {
+      const route = routes.get(pathOf(exchange));
+      if (route === undefined) {
         answerUnknown(exchange, options);
         return;
       }
-      const limit = admission.limitFor(handler.requestPath);
+      const limit = admission.limitFor(route.handler.requestPath);
       if (limit !== undefined) {
-        refuse(handler, exchange, limit);
+        shed(route.handler, exchange, limit);
         return;
       }
-      if (handler.method.methodKind === "unary") {
-        void serveIn(handler, exchange, never);
+      const call = new Call(route, exchange, options);
+      if (!call.enter()) return;
+      const { drain } = call;
+      if (drain === undefined) {
+        void serveIn(call, route.handler, exchange);
         return;
       }
-      const drain = new AbortController();
       if (draining) drain.abort(drainingError());
       streams.add(drain);
-      void serveIn(handler, exchange, drain.signal).finally(() => streams.delete(drain));
+      void serveIn(call, route.handler, exchange).finally(() => streams.delete(drain));
     },
     drain() {
       draining = true;
@@ -87,38 +114,114 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
   };
 }
 
-/** Never rejects. */
-async function serve(
-  handler: UniversalHandler,
-  exchange: Exchange,
-  options: RequestListenerOptions,
-  drain: AbortSignal,
-  place: CallPlace | undefined,
-): Promise<void> {
-  const protocol = protocolOf(exchange.header("content-type"));
-  const { call, reporter } = observed(handler, exchange, options);
-  const context: CallContext = { drain, thrown: undefined };
-  const caller = new AbortController();
-  let answered = false;
-  exchange.onClose(() => {
-    if (answered) return;
-    reporter.end(connectErrorFrom(canceled()), undefined);
-    caller.abort(canceled());
-  });
-  const answer = async () => {
-    const response = await handler(universalRequest(exchange, caller.signal, options, handler, context, place));
-    const answerPlace = handler.method.methodKind === "unary" ? place : undefined;
-    return await writeResponse(exchange, response, protocol, options.presentError, answerPlace);
-  };
-  try {
-    const error = await (call.run?.(answer) ?? answer());
-    answered = true;
-    reporter.end(error, context.thrown, context.outcome);
-    exchange.discardRest(options.bodyTimeoutMs, !takesOne(handler));
-  } catch (error) {
-    answered = true;
-    reporter.end(connectErrorFrom(error), error);
-    exchange.destroy();
+/** Unary calls are given the time to finish. */
+const NEVER = new AbortController().signal;
+
+/** One call of an RPC. */
+class Call {
+  readonly #route: Route;
+  readonly #exchange: Exchange;
+  readonly #options: RequestListenerOptions;
+  readonly #protocol: Protocol;
+  readonly #reporter: CallReporter;
+  readonly #run: ObservedCall["run"];
+  readonly #audit: AuditDraft | undefined;
+  #caller: Caller | undefined;
+  #admission: AdmittedCall | undefined;
+  #services: CallServices | undefined;
+  #unfollow: (() => void) | undefined;
+  /** Tells a stream to end itself. */
+  readonly drain: AbortController | undefined;
+
+  constructor(route: Route, exchange: Exchange, options: RequestListenerOptions) {
+    const { method } = route.handler;
+    this.#route = route;
+    this.#exchange = exchange;
+    this.#options = options;
+    this.#protocol = protocolOf(exchange.header("content-type"));
+    const { call, labels, reporter } = observed(route.handler, exchange, options);
+    this.drain = method.methodKind === "unary" ? undefined : new AbortController();
+    this.#reporter = reporter;
+    this.#run = call.run;
+    if (route.access?.isAudited === true && options.onAudit !== undefined) {
+      this.#audit = new AuditDraft(options.onAudit, () => ({
+        ...labels,
+        caller: this.#caller?.name,
+        address: exchange.peer.facts.address,
+        requestId: call.requestId(),
+      }));
+    }
+  }
+
+  /** Lets the call in; false when it has been refused, before anything of its body was looked at. */
+  enter(): boolean {
+    const { guard, ownKeys } = this.#options;
+    const { access } = this.#route;
+    const role = access?.role;
+    if (guard === undefined || access === undefined || role === undefined) return true;
+    const badge = this.#exchange.peer.badge(this.#exchange.header("authorization"));
+    this.#caller = guard.callers.identify(badge);
+    try {
+      this.#admission = guard.admit(badge, role);
+      this.#services = ownKeyServices(this.#exchange, access, ownKeys);
+    } catch (thrown) {
+      this.#refuse(thrown);
+      return false;
+    }
+    const { drain } = this;
+    if (drain !== undefined) {
+      this.#unfollow = guard.follow(badge, role, this.#admission, (error) => drain.abort(error));
+    }
+    return true;
+  }
+
+  /** Never rejects. */
+  async serve(place: CallPlace | undefined): Promise<void> {
+    const { handler } = this.#route;
+    const options = this.#options;
+    const context: CallContext = {
+      drain: this.drain?.signal ?? NEVER,
+      caller: this.#caller,
+      services: this.#services,
+      audit: this.#audit,
+      thrown: undefined,
+    };
+    const caller = new AbortController();
+    let answered = false;
+    this.#exchange.onClose(() => {
+      if (answered) return;
+      this.#reporter.end(connectErrorFrom(canceled()), undefined);
+      caller.abort(canceled());
+    });
+    const answer = async () => {
+      const request = universalRequest(this.#exchange, caller.signal, options, handler, context, place);
+      const answerPlace = handler.method.methodKind === "unary" ? place : undefined;
+      return writeResponse(this.#exchange, await handler(request), this.#protocol, options.presentError, answerPlace);
+    };
+    try {
+      const error = await (this.#run?.(answer) ?? answer());
+      answered = true;
+      this.#end(error, context.thrown, context.outcome);
+      this.#exchange.discardRest(options.bodyTimeoutMs, !takesOne(handler));
+    } catch (error) {
+      answered = true;
+      this.#end(connectErrorFrom(error), error);
+      this.#exchange.destroy();
+    }
+  }
+
+  #refuse(thrown: unknown): void {
+    const error = this.#options.presentError(thrown);
+    refuse(this.#exchange, this.#protocol, error);
+    this.#exchange.discardRest(this.#options.bodyTimeoutMs, true);
+    this.#end(error, thrown);
+  }
+
+  #end(error: ConnectError | undefined, thrown: unknown, outcome?: CallOutcome): void {
+    this.#unfollow?.();
+    this.#admission?.release();
+    this.#reporter.end(error, thrown, outcome);
+    if (this.#audit?.isHandled === false) this.#audit.end(error);
   }
 }
 
@@ -151,7 +254,7 @@ function observed({ service, method }: UniversalHandler, exchange: Exchange, { o
   const protocol = protocolOf(exchange.header("content-type"));
   const labels = { service: service.typeName, method: method.name, protocol };
   const call = observe(labels, (name) => exchange.header(name));
-  return { call, reporter: new CallReporter(call.onEnd, labels) };
+  return { call, labels, reporter: new CallReporter(call.onEnd, labels) };
 }
 
 function takesOne({ method }: UniversalHandler): boolean {

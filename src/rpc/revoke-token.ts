@@ -12,15 +12,19 @@ import { formatCursor } from "../token/cursor.ts";
 import { GatewayError } from "../token/errors.ts";
 import type { RevokeRequest, RevokeResult } from "../token/revoker.ts";
 import type { TokenId } from "../token/token.ts";
+import { callerOf, noteWork, servicesOf } from "./call-context.ts";
 import { wireToken } from "./convert.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 
-export function createRevokeToken({ revoker }: RpcDependencies): ServiceImpl<typeof TokenService>["revokeToken"] {
-  return async ({ target, reason, wait }, { signal }) => {
+export function createRevokeToken(dependencies: RpcDependencies): ServiceImpl<typeof TokenService>["revokeToken"] {
+  return async ({ target, reason, wait }, { signal, values }) => {
+    const { revoker } = servicesOf(values, dependencies);
     const result = await revoker.revoke({
       target: targetFrom(target),
       reason: reason === "" ? undefined : reason,
       wait: wait === Wait.FLEET ? "fleet" : "replica",
+      subjects: callerOf(values)?.subjects,
+      onBegun: (work) => noteWork(values, work),
       signal,
     });
     return {

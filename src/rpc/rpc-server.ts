@@ -5,8 +5,12 @@ import { createRegistry } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, type Interceptor } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
+import { createPeers, type PeerOf } from "../callers/peer.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import type { AccessControl } from "./access-control.ts";
 import type { Admission } from "./admission.ts";
+import type { OnAudit } from "./audit.ts";
+import { createAuditInterceptor } from "./audit-interceptor.ts";
 import { type ObserveCall, observeEnds } from "./call-observer.ts";
 import type { OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
@@ -19,6 +23,7 @@ import { type ListenAddress, listen, portOf, urlOf } from "./listen.ts";
 import { splitByProtocol } from "./listener.ts";
 import { http1Exchange } from "./node-exchange.ts";
 import { createNodeHttp2 } from "./node-http2.ts";
+import type { OwnKeys } from "./own-key.ts";
 import { createRequestListener, type RequestListener } from "./request-listener.ts";
 import { type TlsIdentity, tlsOptionsOf } from "./tls-identity.ts";
 import { BODY_TIMEOUT_MS, HTTP1_OPTIONS, PREFACE_TIMEOUT_MS } from "./transport-limits.ts";
@@ -28,6 +33,10 @@ export type TransportName = "engine" | "node";
 
 /** What calls are served by, whatever port they come to. */
 export interface RpcListenerOptions {
+  /** Who may call what. Without it everybody may call everything. */
+  readonly access?: AccessControl | undefined;
+  /** For callers who bring a key of the upstream's. Without it none is taken. */
+  readonly ownKeys?: OwnKeys | undefined;
   /** Decides what is not taken on. */
   readonly admission: Admission;
   readonly routes: (router: ConnectRouter) => void;
@@ -39,6 +48,8 @@ export interface RpcListenerOptions {
   readonly onCall: OnCall;
   /** Called once for each call, at its beginning; tells `onCall` itself, where it is given. Must not throw. */
   readonly observe?: ObserveCall | undefined;
+  /** Called once for each call of an audited RPC, refused ones included. Must not throw. */
+  readonly onAudit?: OnAudit | undefined;
   /**
    * What callers are shown of an error; `connectErrorFrom` unless something else is given, for services that are not the
    * gateway's own. Must return the errors as they are that it has made itself, also those that come without their cause.
@@ -93,8 +104,9 @@ export async function startRpcServer(
   options: RpcServerOptions,
   listener: RequestListener = createRpcListener(options),
 ): Promise<RpcServer> {
-  const h1 = createHttp1Server(listener, options.tls);
-  const h2 = createHttp2(options, listener);
+  const peerOf = options.access?.peerOf ?? createPeers(false);
+  const h1 = createHttp1Server(listener, peerOf, options.tls);
+  const h2 = createHttp2(options, listener, peerOf);
   const undecided = splitByProtocol(h1, (socket) => h2.accept(socket), PREFACE_TIMEOUT_MS);
   const sockets = admitConnections(h1, options.admission);
   closeIdleWhenDraining(h1);
@@ -132,6 +144,9 @@ export function createRpcListener(options: RpcListenerOptions): RequestListener 
   const presentError = options.presentError ?? connectErrorFrom;
   return createRequestListener({
     handlers: handlersOf(options, presentError),
+    guard: options.access?.guard,
+    ownKeys: options.ownKeys,
+    onAudit: options.onAudit,
     observe: options.observe ?? observeEnds(options.onCall),
     presentError,
     bodyTimeoutMs: BODY_TIMEOUT_MS,
@@ -141,22 +156,33 @@ export function createRpcListener(options: RpcListenerOptions): RequestListener 
 
 const NO_LANES: Lanes = { unary: [], streams: [] };
 
-function createHttp2(options: RpcServerOptions, listener: RequestListener): Http2Transport {
+function createHttp2(options: RpcServerOptions, listener: RequestListener, peerOf: PeerOf): Http2Transport {
   const { transport, lanes, onEngineError, admission } = options;
   return transport === "node"
-    ? createNodeHttp2(listener, admission.limits)
-    : createEngineHttp2(listener, lanes ?? NO_LANES, onEngineError, admission.limits);
+    ? createNodeHttp2(listener, peerOf, admission.limits)
+    : createEngineHttp2(listener, peerOf, lanes ?? NO_LANES, onEngineError, admission.limits);
 }
 
-function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefined): http.Server | https.Server {
-  const serve = limitPipelines((request, response) => listener.handle(http1Exchange(request, response)));
+function createHttp1Server(
+  listener: RequestListener,
+  peerOf: PeerOf,
+  tls: TlsIdentity | undefined,
+): http.Server | https.Server {
+  const serve = limitPipelines((request, response) => {
+    listener.handle(http1Exchange(request, response, peerOf(request.socket)));
+  });
   if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);
   return https.createServer({ ...HTTP1_OPTIONS, ...tlsOptionsOf(tls) }, serve);
 }
 
 function handlersOf(options: RpcListenerOptions, presentError: PresentError): readonly UniversalHandler[] {
   const router = createConnectRouter({
-    interceptors: [createErrorInterceptor(presentError), deadlineInterceptor, ...options.interceptors],
+    interceptors: [
+      createErrorInterceptor(presentError),
+      deadlineInterceptor,
+      ...options.interceptors,
+      createAuditInterceptor(presentError),
+    ],
     readMaxBytes: options.maxMessageBytes,
     writeMaxBytes: options.maxMessageBytes,
     acceptCompression: [compressionGzip],

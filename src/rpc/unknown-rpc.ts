@@ -1,11 +1,11 @@
-import { Code, type ConnectError } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
-import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import type { ObserveCall } from "./call-observer.ts";
 import { CallReporter } from "./call-report.ts";
 import { type PresentError, transportError } from "./connect-error.ts";
-import { type Exchange, pathOf, plainHeaders } from "./exchange.ts";
+import { type Exchange, pathOf } from "./exchange.ts";
 import { protocolOf } from "./protocol.ts";
+import { answer, refuseInHeaders } from "./refusal.ts";
 
 const HINT = `This is m2m-gateway's RPC port. It speaks gRPC, gRPC-Web and Connect, over HTTP/1.1 and HTTP/2.
 Services: m2mgateway.v1.TokenService, m2mgateway.v1.RevocationService, m2mgateway.v1.GatewayService,
@@ -41,21 +41,7 @@ function answerTo(exchange: Exchange, { observe, presentError }: UnknownRpcOptio
   if (protocol === "connect") {
     answer(exchange, 404, "application/json", errorToJsonBytes(error, undefined));
   } else {
-    // The status in the headers and no body: "trailers-only", which both protocols allow.
-    exchange.writeHead(200, { "content-type": contentType ?? "", ...statusHeaders(error) });
-    exchange.end();
+    refuseInHeaders(exchange, contentType ?? "", error);
   }
   reporter.end(error, undefined);
-}
-
-function answer(exchange: Exchange, status: number, contentType: string, body: Uint8Array): void {
-  exchange.writeHead(status, { "content-type": contentType, "content-length": String(body.byteLength) });
-  if (exchange.method !== "HEAD") void exchange.write(body);
-  exchange.end();
-}
-
-function statusHeaders(error: ConnectError): Record<string, string> {
-  const headers = new Headers();
-  setTrailerStatus(headers, error);
-  return plainHeaders(headers);
 }

@@ -2,6 +2,7 @@ import { setMaxListeners } from "node:events";
 import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { createValidator } from "@bufbuild/protovalidate";
 import { Code } from "@connectrpc/connect";
+import type { Caller } from "../callers/caller.ts";
 import {
   type VerifyTokenRequest,
   VerifyTokenRequestSchema,
@@ -14,6 +15,7 @@ import {
 import { GatewayError } from "../token/errors.ts";
 import type { Verification, VerifyRequest } from "../token/verifier.ts";
 import { statusFrom, transportError } from "./connect-error.ts";
+import { rateLimited } from "./guard.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { validate } from "./validate-interceptor.ts";
 import { demandsFrom, wireVerification } from "./verify-token.ts";
@@ -48,6 +50,8 @@ export interface Decided {
 export interface DecisionsOptions {
   readonly verifier: RpcDependencies["verifier"];
   readonly check: RequestCheck;
+  /** Whose stream it is; `undefined` where that makes no difference. */
+  readonly caller: Caller | undefined;
   /** Aborted when nobody waits any more. */
   readonly signal: AbortSignal;
   /** Told of each decision, perhaps from within the call that asked for it. */
@@ -82,23 +86,35 @@ export class Decisions {
   }
 
   push({ id, request }: VerifyTokenStreamRequest): void {
+    const { check, caller, signal } = this.#options;
+    if (caller?.allowance.take(1) === false) {
+      this.refuse(id, rateLimited(caller));
+      return;
+    }
     this.#open += 1;
     try {
-      const checked = this.#options.check(request);
-      this.#decide(id, { presented: checked.token, ...demandsFrom(checked), signal: this.#options.signal });
+      const checked = check(request);
+      this.#decide(id, { presented: checked.token, ...demandsFrom(checked), subjects: caller?.subjects, signal });
     } catch (error) {
       this.#settle({ id, verification: undefined, error });
     }
   }
 
-  /** For a request that breaks no rule and demands nothing beyond a verdict. */
+  /** For a request that breaks no rule, demands nothing beyond a verdict, and has been counted against the caller's rate. */
   pushPlain(id: bigint, presented: string): void {
+    const { caller, signal } = this.#options;
     this.#open += 1;
     try {
-      this.#decide(id, { presented, ...NO_DEMANDS, signal: this.#options.signal });
+      this.#decide(id, { presented, ...NO_DEMANDS, subjects: caller?.subjects, signal });
     } catch (error) {
       this.#settle({ id, verification: undefined, error });
     }
+  }
+
+  /** For a request that is not to be looked at. */
+  refuse(id: bigint, error: unknown): void {
+    this.#open += 1;
+    this.#settle({ id, verification: undefined, error });
   }
 
   /** The next decision, for whoever answers at once: whatever it waited for, the facts have the last word. */

@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
 import {
@@ -109,7 +110,7 @@ describe("the lane of VerifyToken answers as the handler does", () => {
   ])("with its header sections (accepted encodings: %s)", async (_what, headers) => {
     await fixture.observe(token(1));
     const { answer } = await fixture.handle(requestOf({ token: SECRET }), headers);
-    const reply = fixture.lane.admit(headOf({ "content-type": "application/grpc", ...headers }));
+    const reply = fixture.lane.admit(headOf({ "content-type": "application/grpc", ...headers }), new Socket());
     expect(sectionsOf(reply)).toEqual({
       headers: [[":status", String(answer.status)], ...(answer.header ?? [])],
       trailers: [...(answer.trailer ?? [])],
@@ -198,7 +199,8 @@ describe("the lane of VerifyToken leaves to the handler", () => {
     ["two timeouts", {}, { "grpc-timeout": "1S, 2S" }],
     ["an empty timeout", {}, { "grpc-timeout": "" }],
   ])("heads with %s", (_what, head, headers) => {
-    expect(fixture.lane.admit(headOf({ "content-type": "application/grpc", ...headers }, head))).toBeUndefined();
+    const asked = headOf({ "content-type": "application/grpc", ...headers }, head);
+    expect(fixture.lane.admit(asked, new Socket())).toBeUndefined();
   });
 });
 

@@ -1,7 +1,10 @@
+import type { Socket } from "node:net";
+import type { Badge } from "../callers/peer.ts";
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { LaneReply, UnaryLane } from "../http2/unary-lane.ts";
 import type { Verifier } from "../token/verifier.ts";
+import type { AccessControl } from "./access-control.ts";
 import { ENVELOPE_HEAD_BYTES, OK_TRAILERS, plainGrpcHeaders } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { AnswerState, encodedDecision, MAX_ANSWER_BYTES } from "./verify-answer-bytes.ts";
@@ -9,6 +12,7 @@ import { readPlainRequest } from "./verify-request-bytes.ts";
 
 export interface VerifyLaneOptions extends Pick<RpcDependencies, "revocations" | "isDegraded" | "maxMessageBytes"> {
   readonly verifier: Pick<Verifier, "recall" | "count">;
+  readonly access: AccessControl;
   /** Told how many calls were answered at once and how long that took. Every one ended well. */
   readonly onAnswered: (count: number, durationMs: number) => void;
 }
@@ -24,6 +28,11 @@ export function createVerifyLane(options: VerifyLaneOptions): UnaryLane {
   return new VerifyLane(options);
 }
 
+/** How calls with one head are answered, and what they show of their caller. */
+interface VerifyReply extends LaneReply {
+  readonly badge: Badge;
+}
+
 class VerifyLane implements UnaryLane {
   readonly path = `/${TokenService.typeName}/${TokenService.method.verifyToken.name}`;
   readonly maxAnswerBytes: number;
@@ -36,24 +45,29 @@ class VerifyLane implements UnaryLane {
     this.maxAnswerBytes = Math.min(MAX_ANSWER_BYTES, ENVELOPE_HEAD_BYTES + options.maxMessageBytes);
   }
 
-  admit(head: RequestHead): LaneReply | undefined {
+  admit(head: RequestHead, socket: Socket): VerifyReply | undefined {
     const headers = plainGrpcHeaders(head);
     const timeout = fieldOf(head, "grpc-timeout");
     if (headers === undefined || (timeout !== undefined && !TIMEOUT.test(timeout))) return undefined;
-    return { headers, trailers: OK_TRAILERS };
+    const badge = this.#options.access.peerOf(socket).badge(fieldOf(head, "authorization"));
+    return { headers, trailers: OK_TRAILERS, badge };
   }
 
-  answer(body: Uint8Array, start: number, end: number, target: Buffer, offset: number): number {
+  answer(body: Uint8Array, start: number, end: number, target: Buffer, offset: number, { badge }: VerifyReply): number {
     if (end - start > this.#options.maxMessageBytes) return 0;
+    const caller = this.#options.access.guard.callers.identify(badge);
+    if (caller === undefined || !caller.roles.has("verify") || caller.allowance.isBusy) return 0;
     const presented = readPlainRequest(body, start, end);
     if (presented === undefined) return 0;
-    const verification = this.#options.verifier.recall(presented);
+    const verification = this.#options.verifier.recall(presented, caller.subjects);
     if (verification === undefined) return 0;
     const decision = encodedDecision(verification);
     const state = this.#state.encoded();
     const length = decision.length + state.length;
     if (decision === "" || ENVELOPE_HEAD_BYTES + length > this.maxAnswerBytes) return 0;
+    if (!caller.allowance.take(1)) return 0;
 
+    caller.allowance.admitted += 1;
     target[offset] = 0;
     target.writeUInt32BE(length, offset + 1);
     target.write(decision, offset + ENVELOPE_HEAD_BYTES, "latin1");

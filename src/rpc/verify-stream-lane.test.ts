@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { dependenciesOf } from "../../test/rpc/verify-stream-fixture.ts";
+import { openAccess } from "../../test/support/access.ts";
 import { createDomain } from "../../test/support/domain.ts";
 import type { RequestHead } from "../http2/request-head.ts";
 import { observeEnds } from "./call-observer.ts";
@@ -8,8 +9,10 @@ import { VerifyStreamLane } from "./verify-stream-lane.ts";
 const PLAIN = { "content-type": "application/grpc" };
 
 async function createLane(): Promise<VerifyStreamLane> {
+  const domain = await createDomain();
   return new VerifyStreamLane(
-    dependenciesOf(await createDomain(), 4_096),
+    dependenciesOf(domain, 4_096),
+    openAccess(domain.clock),
     observeEnds(() => undefined),
   );
 }

@@ -1,12 +1,15 @@
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
+import type { AccessControl } from "./access-control.ts";
+import { drainingError } from "./call-context.ts";
 import type { ObserveCall } from "./call-observer.ts";
 import { CallPlace } from "./call-place.ts";
 import { CallReporter } from "./call-report.ts";
 import { ConsumerInCall } from "./consumer-in-call.ts";
 import { plainGrpcHeaders } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
+import { enter } from "./stream-entry.ts";
 import type { StreamLane } from "./stream-lane.ts";
 import { AnswerState } from "./verify-answer-bytes.ts";
 import { createRequestCheck } from "./verify-decisions.ts";
@@ -24,12 +27,14 @@ const LABELS = {
 export class VerifyStreamLane implements StreamLane {
   readonly path = `/${LABELS.service}/${LABELS.method}`;
   readonly #kit: StreamKit;
+  readonly #access: AccessControl;
   readonly #observe: ObserveCall;
   readonly #streams = new Map<VerifyStream, CallPlace>();
   readonly #admission: RpcDependencies["admission"];
   #isDraining = false;
 
-  constructor(dependencies: RpcDependencies, observe: ObserveCall) {
+  constructor(dependencies: RpcDependencies, access: AccessControl, observe: ObserveCall) {
+    this.#access = access;
     this.#observe = observe;
     this.#admission = dependencies.admission;
     this.#kit = {
@@ -50,19 +55,21 @@ export class VerifyStreamLane implements StreamLane {
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
     const headers = plainGrpcHeaders(stream.head);
-    if (headers === undefined) {
+    const entry = headers === undefined ? undefined : enter(this.#access, stream, "verify");
+    if (headers === undefined || entry === undefined) {
       leave(Buffer.alloc(0));
       return;
     }
     const call = this.#observe(LABELS, (name) => fieldOf(stream.head, name));
-    const served = new VerifyStream(this.#kit, stream, headers, new CallReporter(call.onEnd, LABELS));
+    const served = new VerifyStream(this.#kit, stream, headers, new CallReporter(call.onEnd, LABELS), entry);
     this.#streams.set(served, new CallPlace(this.#admission));
     if (call.run !== undefined) stream.consumer = new ConsumerInCall(served, call.run);
+    entry.follow((error) => served.finish(error));
   }
 
   drain(): void {
     this.#isDraining = true;
-    for (const stream of this.#streams.keys()) stream.drain();
+    for (const stream of this.#streams.keys()) stream.finish(drainingError());
   }
 
   #remove(stream: VerifyStream): void {

@@ -8,15 +8,16 @@ import {
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { encodeFields } from "../http2/hpack-encoder.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
-import { canceled } from "../token/errors.ts";
+import { canceled, type GatewayError } from "../token/errors.ts";
 import type { Verification } from "../token/verifier.ts";
-import { drainingError } from "./call-context.ts";
 import type { CallReporter } from "./call-report.ts";
 import { connectErrorFrom } from "./connect-error.ts";
+import { rateLimited } from "./guard.ts";
 import { KeptBytes } from "./kept-bytes.ts";
 import { incompleteMessage, MessageSplitter } from "./message-splitter.ts";
 import { envelope, OK_TRAILERS } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
+import type { StreamEntry } from "./stream-entry.ts";
 import { type AnswerState, encodedDecision } from "./verify-answer-bytes.ts";
 import { type Decided, Decisions, type RequestCheck, wireAnswer } from "./verify-decisions.ts";
 import { idIn, type PlainStreamRequestReader } from "./verify-request-bytes.ts";
@@ -43,7 +44,8 @@ export class VerifyStream implements StreamConsumer {
   readonly #kit: StreamKit;
   readonly #stream: ServerStream;
   readonly #reporter: CallReporter;
-  readonly #caller = new AbortController();
+  readonly #entry: StreamEntry;
+  readonly #left = new AbortController();
   readonly #decisions: Decisions;
   readonly #messages: MessageSplitter;
   /** Input that has not been looked at, nor given back to the client's window. */
@@ -55,17 +57,21 @@ export class VerifyStream implements StreamConsumer {
   #hasRoom = true;
   #isRunning = false;
   #isScheduled = false;
-  #isDraining = false;
+  /** What ends the stream once all that is decided has been answered. */
+  #ending: GatewayError | undefined;
   #isOver = false;
 
-  constructor(kit: StreamKit, stream: ServerStream, headers: Uint8Array, reporter: CallReporter) {
+  constructor(kit: StreamKit, stream: ServerStream, headers: Uint8Array, reporter: CallReporter, entry: StreamEntry) {
     const { dependencies, check } = kit;
+    const { caller } = entry;
+    this.#entry = entry;
     this.#kit = kit;
     this.#stream = stream;
     this.#headers = headers;
     this.#reporter = reporter;
     const onDecided = () => this.#schedule();
-    this.#decisions = new Decisions({ verifier: dependencies.verifier, check, signal: this.#caller.signal, onDecided });
+    const { verifier } = dependencies;
+    this.#decisions = new Decisions({ verifier, check, caller, signal: this.#left.signal, onDecided });
     this.#messages = new MessageSplitter(dependencies.maxMessageBytes, (source, from, to) => {
       this.#onMessage(source, from, to);
     });
@@ -73,15 +79,15 @@ export class VerifyStream implements StreamConsumer {
   }
 
   /** Answers what is decided, then ends. */
-  drain(): void {
-    this.#isDraining = true;
+  finish(ending: GatewayError): void {
+    this.#ending ??= ending;
     this.#stream.consumed(this.#held.length);
     this.#held.skip(this.#held.length);
     this.#run();
   }
 
   onData(bytes: Buffer, start: number, end: number): void {
-    if (this.#isOver || this.#isDraining) this.#stream.consumed(end - start);
+    if (this.#isOver || this.#ending !== undefined) this.#stream.consumed(end - start);
     else if (this.#held.length > 0 || this.#decisions.isFull) this.#held.add(bytes, start, end);
     else this.#run(bytes, start, end);
   }
@@ -160,8 +166,13 @@ export class VerifyStream implements StreamConsumer {
       return;
     }
     const { idFrom, idTo } = plain;
+    const { caller } = this.#entry;
+    if (!caller.allowance.take(1)) {
+      this.#decisions.refuse(idIn(source, idFrom, idTo), rateLimited(caller));
+      return;
+    }
     if (this.#hasRoom) {
-      const verification = dependencies.verifier.recall(presented);
+      const verification = dependencies.verifier.recall(presented, caller.subjects);
       if (verification !== undefined && this.#answer(source, idFrom, idTo, verification)) {
         dependencies.verifier.count(verification);
         return;
@@ -195,7 +206,7 @@ export class VerifyStream implements StreamConsumer {
   /** @throws ConnectError when the answer is larger than a message may be */
   #writeWhole(decided: Decided): void {
     const { answers, dependencies } = this.#kit;
-    const message = toBinary(VerifyTokenStreamResponseSchema, wireAnswer(decided, dependencies, this.#caller.signal));
+    const message = toBinary(VerifyTokenStreamResponseSchema, wireAnswer(decided, dependencies, this.#left.signal));
     if (message.length > dependencies.maxMessageBytes) throw new ConnectError("too large", Code.ResourceExhausted);
     if (!answers.hasRoomFor(message.length)) this.#flush();
     if (answers.hasRoomFor(message.length)) answers.putMessage(message);
@@ -222,7 +233,7 @@ export class VerifyStream implements StreamConsumer {
   /** Ends the stream if nothing is left to do. */
   #conclude(): void {
     if (this.#decisions.hasDecided) return;
-    if (this.#isDraining) this.#end(drainingError());
+    if (this.#ending !== undefined) this.#end(this.#ending);
     else if (!this.#stream.remoteEnded || this.#held.length > 0) return;
     else if (this.#messages.isMidway) this.#end(incompleteMessage());
     else if (this.#decisions.isEmpty) this.#end(undefined);
@@ -240,8 +251,9 @@ export class VerifyStream implements StreamConsumer {
   #over(error: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#entry.leave();
     this.#reporter.end(error === undefined ? undefined : connectErrorFrom(error), error);
-    this.#caller.abort(canceled());
+    this.#left.abort(canceled());
     this.#kit.onOver(this);
   }
 }

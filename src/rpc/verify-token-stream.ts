@@ -1,11 +1,11 @@
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { ContextValues, ServiceImpl } from "@connectrpc/connect";
 import type {
   TokenService,
   VerifyTokenStreamRequest,
   VerifyTokenStreamResponse,
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { canceled } from "../token/errors.ts";
-import { drainOf } from "./call-context.ts";
+import { callerOf, drainOf, servicesOf } from "./call-context.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { createRequestCheck, Decisions, type RequestCheck, wireAnswer } from "./verify-decisions.ts";
 
@@ -14,7 +14,7 @@ export function createVerifyTokenStream(
 ): ServiceImpl<typeof TokenService>["verifyTokenStream"] {
   const check = createRequestCheck();
   return async function* (requests, { signal, values }) {
-    const pipeline = new Pipeline(dependencies, check, signal, drainOf(values));
+    const pipeline = new Pipeline(dependencies, check, signal, values);
     const reading = requests[Symbol.asyncIterator]();
     void pipeline.read(reading);
     try {
@@ -46,10 +46,12 @@ class Pipeline {
     this.#wakeWriter();
   };
 
-  constructor(dependencies: RpcDependencies, check: RequestCheck, signal: AbortSignal, drain: AbortSignal) {
-    const { verifier } = dependencies;
+  constructor(dependencies: RpcDependencies, check: RequestCheck, signal: AbortSignal, values: ContextValues) {
+    const { verifier } = servicesOf(values, dependencies);
+    const drain = drainOf(values);
+    const onDecided = () => this.#wakeWriter();
     this.#dependencies = dependencies;
-    this.#decisions = new Decisions({ verifier, check, signal, onDecided: () => this.#wakeWriter() });
+    this.#decisions = new Decisions({ verifier, check, caller: callerOf(values), signal, onDecided });
     this.#signal = signal;
     this.#drain = drain;
     signal.addEventListener("abort", this.#onAbort, { once: true });

@@ -13,6 +13,7 @@ import { formatCursor, parseCursor } from "../token/cursor.ts";
 import type { Policy } from "../token/policy.ts";
 import type { MachineId } from "../token/token.ts";
 import type { Verification, VerifyRequest } from "../token/verifier.ts";
+import { callerOf, servicesOf } from "./call-context.ts";
 import { msFromDuration, wireSource, wireTime, wireToken, wireVerdict } from "./convert.ts";
 import { jsonFromStruct } from "./json-value.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -20,9 +21,10 @@ import type { RpcDependencies } from "./rpc-dependencies.ts";
 export function createVerifyToken(
   dependencies: Pick<RpcDependencies, "verifier" | "isDegraded" | "revocations">,
 ): ServiceImpl<typeof TokenService>["verifyToken"] {
-  const { verifier } = dependencies;
-  return (request, { signal }) => {
-    const verification = verifier.verify({ presented: request.token, ...demandsFrom(request), signal });
+  return (request, { signal, values }) => {
+    const { verifier } = servicesOf(values, dependencies);
+    const subjects = callerOf(values)?.subjects;
+    const verification = verifier.verify({ presented: request.token, ...demandsFrom(request), subjects, signal });
     return verification instanceof Promise
       ? verification.then((late) => wireVerification(late, dependencies))
       : wireVerification(verification, dependencies);
@@ -32,7 +34,7 @@ export function createVerifyToken(
 /** What a request asks of a verdict, apart from the token. The same in a batch. */
 export function demandsFrom(
   request: VerifyTokenRequest | BatchVerifyTokensRequest,
-): Omit<VerifyRequest, "presented" | "signal"> {
+): Pick<VerifyRequest, "maxAgeMs" | "minCursor" | "policy"> {
   return {
     maxAgeMs: request.maxAge === undefined ? Number.POSITIVE_INFINITY : msFromDuration(request.maxAge),
     minCursor: request.minCursor === "" ? undefined : parseCursor(request.minCursor),

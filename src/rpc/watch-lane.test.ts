@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { eventually, startEngine } from "../../test/http2/kit/engine-fixture.ts";
 import { data, headers, INITIAL_WINDOW_SIZE, requestFields, reset, windowUpdate } from "../../test/http2/kit/frames.ts";
 import { connectRaw, type RawClient } from "../../test/http2/kit/raw-client.ts";
+import { openAccess } from "../../test/support/access.ts";
 import { admissionWith } from "../../test/support/admission.ts";
 import { createDomain, type Domain } from "../../test/support/domain.ts";
 import { settle } from "../../test/support/fake-clock.ts";
@@ -42,6 +43,7 @@ async function startLane(limits: Partial<OverloadLimits> = {}) {
   const dependencies = { ...domain, watch, watchers, admission, freshness };
   const lane = new WatchLane(
     dependencies,
+    openAccess(domain.clock),
     observeEnds((report) => reports.push(report)),
   );
   const onStream = (stream: ServerStream) => {

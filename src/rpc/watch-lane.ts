@@ -11,15 +11,18 @@ import { encodeFields } from "../http2/hpack-encoder.ts";
 import { ErrorCode } from "../http2/protocol-error.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
-import { type Cursor, parseCursor } from "../token/cursor.ts";
+import { parseCursor } from "../token/cursor.ts";
 import { canceled, GatewayError } from "../token/errors.ts";
 import type { Clock, LogEntry } from "../token/ports.ts";
-import type { MachineId } from "../token/token.ts";
-import { Watch, type WatchEvent } from "../token/watch.ts";
+import { Watch, type WatchEvent, type WatchOptions } from "../token/watch.ts";
+import type { AccessControl } from "./access-control.ts";
+import { drainingError } from "./call-context.ts";
 import type { ObserveCall } from "./call-observer.ts";
 import { CallReporter } from "./call-report.ts";
+import { visibleSubjects } from "./caller-subjects.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { envelope, onlyMessage, plainGrpcHeaders } from "./plain-grpc.ts";
+import { enter, type StreamEntry } from "./stream-entry.ts";
 import type { StreamLane } from "./stream-lane.ts";
 import { BODY_TIMEOUT_MS } from "./transport-limits.ts";
 import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-revocations.ts";
@@ -42,6 +45,7 @@ const LABELS = {
 export class WatchLane implements StreamLane {
   readonly path = `/${LABELS.service}/${LABELS.method}`;
   readonly dependencies: WatchDependencies;
+  readonly #access: AccessControl;
   readonly #observe: ObserveCall;
   readonly #validator = createValidator();
   readonly #watchers = new Set<Watcher>();
@@ -49,7 +53,8 @@ export class WatchLane implements StreamLane {
   #stop: (() => void) | undefined;
   #isDraining = false;
 
-  constructor(dependencies: WatchDependencies, observe: ObserveCall) {
+  constructor(dependencies: WatchDependencies, access: AccessControl, observe: ObserveCall) {
+    this.#access = access;
     this.dependencies = dependencies;
     this.#observe = observe;
   }
@@ -61,22 +66,25 @@ export class WatchLane implements StreamLane {
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
     stream.consumer = new RequestCollector(stream, this.dependencies.clock, (body) => {
-      const options = this.#parse(body);
+      const request = this.#parse(body);
       const headers = plainGrpcHeaders(stream.head);
-      const isRefused = this.#isDraining || hasTooManyWatchers(this.dependencies);
-      if (options === undefined || headers === undefined || isRefused) {
+      const isRefused = request === undefined || this.#isDraining || hasTooManyWatchers(this.dependencies);
+      const entry = isRefused ? undefined : enter(this.#access, stream, "watch");
+      const options = isRefused || entry === undefined ? undefined : optionsOf(request, entry);
+      if (options === undefined || headers === undefined || entry === undefined) {
+        entry?.leave();
         leave(body);
         return;
       }
       stream.consumed(body.length);
       stream.respond(headers, false);
-      this.#add(stream, options);
+      this.#add(stream, options, entry);
     });
   }
 
   drain(): void {
     this.#isDraining = true;
-    for (const watcher of this.#watchers) watcher.drain();
+    for (const watcher of this.#watchers) watcher.finish(drainingError());
   }
 
   encode(event: WatchEvent): Uint8Array {
@@ -101,11 +109,13 @@ export class WatchLane implements StreamLane {
     return envelope(toBinary(WatchRevocationsResponseSchema, wireEvent(event, this.dependencies)));
   }
 
-  #add(stream: ServerStream, options: WatchRequest): void {
+  #add(stream: ServerStream, options: Pick<WatchOptions, "after" | "subjects">, entry: StreamEntry): void {
     const reporter = new CallReporter(this.#observe(LABELS, (name) => fieldOf(stream.head, name)).onEnd, LABELS);
     const { feed, revocations, clock, watch, watchers } = this.dependencies;
-    const watcher = new Watcher(this, stream, new Watch({ ...options, ...watch, revocations, clock }), reporter);
+    const followed = new Watch({ ...options, ...watch, revocations, clock });
+    const watcher = new Watcher(this, stream, followed, reporter, entry);
     this.#watchers.add(watcher);
+    entry.follow((error) => watcher.finish(error));
     watchers.open += 1;
     this.#stop ??= this.#start();
     if (watcher.watch.isAhead) void feed.refresh().then(() => watcher.begin());
@@ -137,29 +147,25 @@ export class WatchLane implements StreamLane {
   }
 
   /** `undefined` for what the framework has to refuse. */
-  #parse(body: Buffer): WatchRequest | undefined {
+  #parse(body: Buffer): WatchRevocationsRequest | undefined {
     const message = onlyMessage(body);
     if (message === undefined) return undefined;
     try {
       const request: WatchRevocationsRequest = fromBinary(WatchRevocationsRequestSchema, message);
-      if (this.#validator.validate(WatchRevocationsRequestSchema, request).kind !== "valid") return undefined;
-      const { cursor, subjects } = request;
-      return {
-        after: cursor === "" ? undefined : parseCursor(cursor),
-        subjects: subjects.length === 0 ? ALL : new Set(subjects as MachineId[]),
-      };
+      return this.#validator.validate(WatchRevocationsRequestSchema, request).kind === "valid" ? request : undefined;
     } catch {
       return undefined;
     }
   }
 }
 
-/** Shared by all who watch everything: most do. */
-const ALL: ReadonlySet<MachineId> = new Set();
-
-interface WatchRequest {
-  readonly after: Cursor | undefined;
-  readonly subjects: ReadonlySet<MachineId>;
+/** `undefined` for what has to be refused. */
+function optionsOf({ cursor, subjects }: WatchRevocationsRequest, { caller }: StreamEntry) {
+  try {
+    return { after: cursor === "" ? undefined : parseCursor(cursor), subjects: visibleSubjects(caller, subjects) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** One stream that is served. */
@@ -168,11 +174,13 @@ class Watcher implements StreamConsumer {
   readonly #lane: WatchLane;
   readonly #stream: ServerStream;
   readonly #reporter: CallReporter;
+  readonly #entry: StreamEntry;
   #hasBegun = false;
   #hasRoom = true;
   #isOver = false;
 
-  constructor(lane: WatchLane, stream: ServerStream, watch: Watch, reporter: CallReporter) {
+  constructor(lane: WatchLane, stream: ServerStream, watch: Watch, reporter: CallReporter, entry: StreamEntry) {
+    this.#entry = entry;
     this.#lane = lane;
     this.#stream = stream;
     this.#reporter = reporter;
@@ -200,8 +208,9 @@ class Watcher implements StreamConsumer {
     }
   }
 
-  drain(): void {
-    this.#end(this.watch.draining());
+  /** Ends the stream, with the cursor to resume from. */
+  finish(error: GatewayError): void {
+    this.#end(this.watch.endedBy(error));
   }
 
   onData(_bytes: Buffer, start: number, end: number): void {
@@ -230,6 +239,7 @@ class Watcher implements StreamConsumer {
   #over(error: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#entry.leave();
     this.#reporter.end(connectErrorFrom(error), error);
     this.#lane.remove(this);
   }

@@ -9,9 +9,9 @@ import {
 } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { formatCursor, parseCursor } from "../token/cursor.ts";
 import { GatewayError } from "../token/errors.ts";
-import type { MachineId } from "../token/token.ts";
 import { type WatchEvent, watchRevocations } from "../token/watch.ts";
-import { drainOf } from "./call-context.ts";
+import { callerOf, drainOf } from "./call-context.ts";
+import { visibleSubjects } from "./caller-subjects.ts";
 import { wireDuration, wireRevocation } from "./convert.ts";
 import { wireFreshnessState } from "./get-status.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -28,13 +28,14 @@ export function createWatchRevocations(
   const { feed, revocations, clock, watch, watchers, admission } = dependencies;
   return async function* ({ cursor, subjects }, { signal, values }) {
     if (hasTooManyWatchers(dependencies)) throw admission.refusal("watchers");
+    const visible = visibleSubjects(callerOf(values), subjects);
     const after = cursor === "" ? undefined : parseCursor(cursor);
     const events = watchRevocations({
       feed,
       revocations,
       clock,
       after,
-      subjects: new Set(subjects as MachineId[]),
+      subjects: visible,
       ...watch,
       signal,
       drain: drainOf(values),

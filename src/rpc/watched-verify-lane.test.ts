@@ -1,5 +1,7 @@
+import { Socket } from "node:net";
 import { beforeEach, describe, expect, it } from "vitest";
 import { requestOf, SECRET, VerifyLaneFixture } from "../../test/rpc/verify-lane-fixture.ts";
+import { openAccess } from "../../test/support/access.ts";
 import { createDomain } from "../../test/support/domain.ts";
 import { token } from "../../test/support/tokens.ts";
 import type { LaneReply, UnaryLane } from "../http2/unary-lane.ts";
@@ -23,7 +25,8 @@ beforeEach(async () => {
 
 function watched(traced: number, logged: number): UnaryLane {
   const { domain } = fixture;
-  const options = { ...domain, isDegraded: () => false, maxMessageBytes: 8_000, onAnswered: () => undefined };
+  const access = openAccess(domain.clock);
+  const options = { ...domain, access, isDegraded: () => false, maxMessageBytes: 8_000, onAnswered: () => undefined };
   return new WatchedVerifyLane(domain.verifier, (verifier) => createVerifyLane({ ...options, verifier }), {
     traced: new Share(traced),
     logged: new Share(logged),
@@ -37,13 +40,14 @@ function watched(traced: number, logged: number): UnaryLane {
 
 function admitted(lane: UnaryLane, headers: Record<string, string> = {}): LaneReply {
   const fields = Object.entries({ "content-type": "application/grpc", ...headers });
-  const reply = lane.admit({
+  const head = {
     method: "POST",
     path: lane.path,
     scheme: "http",
     authority: "gateway",
     fields: fields.map(([name, value]) => ({ name, value, size: 64 })),
-  });
+  };
+  const reply = lane.admit(head, new Socket());
   if (reply === undefined) throw new Error("the lane does not take the call");
   return reply;
 }
@@ -61,7 +65,7 @@ describe("the watched lane", () => {
     const answers = Array.from({ length: 8 }, () => ask(lane, reply).toString("hex"));
     expect(new Set(answers)).toEqual(new Set([fixture.ask(requestOf({ token: SECRET })).toString("hex")]));
     expect([reply.headers, reply.trailers]).toEqual(
-      [fixture.lane.admit(headOf(lane))].flatMap((plain) => [plain?.headers, plain?.trailers]),
+      [fixture.lane.admit(headOf(lane), new Socket())].flatMap((plain) => [plain?.headers, plain?.trailers]),
     );
   });
 

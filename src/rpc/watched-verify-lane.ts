@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { LaneReply, UnaryLane } from "../http2/unary-lane.ts";
 import type { Verification, Verifier } from "../token/verifier.ts";
@@ -40,7 +41,7 @@ export class WatchedVerifyLane implements UnaryLane {
   constructor(verifier: LaneVerifier, createLane: (verifier: LaneVerifier) => UnaryLane, watch: LaneWatch) {
     this.#watch = watch;
     this.#lane = createLane({
-      recall: (presented) => verifier.recall(presented),
+      recall: (presented, subjects) => verifier.recall(presented, subjects),
       count: (verification) => {
         this.#answered = verification;
         verifier.count(verification);
@@ -50,8 +51,8 @@ export class WatchedVerifyLane implements UnaryLane {
     this.maxAnswerBytes = this.#lane.maxAnswerBytes;
   }
 
-  admit(head: RequestHead): LaneReply | undefined {
-    const reply = this.#lane.admit(head);
+  admit(head: RequestHead, socket: Socket): LaneReply | undefined {
+    const reply = this.#lane.admit(head, socket);
     return reply === undefined ? undefined : new WatchedReply(reply, head, this.#watch);
   }
 

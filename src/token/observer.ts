@@ -103,3 +103,8 @@ export class Observer {
     return observation;
   }
 }
+
+/** The signal of a question that nobody waits for. */
+export function never(): AbortSignal {
+  return new AbortController().signal;
+}

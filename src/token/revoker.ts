@@ -3,8 +3,10 @@ import { canceled, GatewayError, type Reason } from "./errors.ts";
 import type { Clock, RevocationFact, RevocationLog, Upstream } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Revocations } from "./revocations.ts";
-import type { Token, TokenId } from "./token.ts";
+import type { MachineId, Token, TokenId } from "./token.ts";
 import { parseSecret } from "./token-form.ts";
+import { isTokenOf } from "./token-owner.ts";
+import type { Subjects } from "./verification.ts";
 import type { Verifier } from "./verifier.ts";
 
 export interface RevokeRequest {
@@ -12,6 +14,10 @@ export interface RevokeRequest {
   readonly reason: string | undefined;
   /** How far the revocation must have reached before the call returns. */
   readonly wait: Propagation;
+  /** Nothing but tokens of these machines is revoked. */
+  readonly subjects?: Subjects;
+  /** Told of the work that goes on even if the caller leaves, once the upstream is being asked to revoke. */
+  readonly onBegun?: (work: Promise<RevokeResult>) => void;
   readonly signal: AbortSignal;
 }
 
@@ -58,21 +64,36 @@ export class Revoker {
   }
 
   /**
-   * @throws GatewayError TOKEN_NOT_FOUND, REVOKED_NOT_BROADCAST, CANCELED, CREDENTIAL_MISSING and those of the upstream
+   * @throws GatewayError TOKEN_NOT_FOUND, CALLER_FORBIDDEN, REVOKED_NOT_BROADCAST, CANCELED, CREDENTIAL_MISSING and those
+   *   of the upstream
    */
   async revoke(request: RevokeRequest): Promise<RevokeResult> {
-    const { signal, target } = request;
+    const { signal, target, subjects } = request;
     if (signal.aborted) throw canceled();
-    const id = "tokenId" in target ? target.tokenId : await this.#findId(target.presented, signal);
-    return await settleUnlessAborted(this.#revokeById(id, request), signal);
+    const id = "tokenId" in target && subjects === undefined ? target.tokenId : await this.#findId(request);
+    const work = this.#revokeById(id, request);
+    request.onBegun?.(work);
+    return await settleUnlessAborted(work, signal);
   }
 
-  async #findId(presented: string, signal: AbortSignal): Promise<TokenId> {
-    const secret = parseSecret(presented);
+  async #findId({ target, subjects, signal }: RevokeRequest): Promise<TokenId> {
+    if ("tokenId" in target) {
+      if (subjects !== undefined) await this.#demandTheirs(target.tokenId, subjects, signal);
+      return target.tokenId;
+    }
+    const secret = parseSecret(target.presented);
     if (secret === undefined) throw notFound();
-    const id = await this.#options.verifier.idOf(secret, signal);
-    if (id === undefined) throw notFound();
-    return id;
+    const token = await this.#options.verifier.tokenOf(secret, signal);
+    if (token === undefined) throw notFound();
+    if (subjects !== undefined && !subjects.has(token.subject)) throw forbidden();
+    return token.id;
+  }
+
+  async #demandTheirs(id: TokenId, subjects: ReadonlySet<MachineId>, signal: AbortSignal): Promise<void> {
+    const { upstream, revocations } = this.#options;
+    const subject = revocations.find(id)?.subject;
+    const isTheirs = subject === undefined ? await isTokenOf(upstream, id, subjects, signal) : subjects.has(subject);
+    if (!isTheirs) throw forbidden();
   }
 
   async #revokeById(id: TokenId, { reason, wait }: RevokeRequest): Promise<RevokeResult> {
@@ -124,6 +145,11 @@ export class Revoker {
 /** Whether nothing can have reached the upstream. */
 function isUnsent(error: unknown): boolean {
   return error instanceof GatewayError && (error.reason === "OVERLOADED" || error.reason === "CREDENTIAL_MISSING");
+}
+
+/** The same for a token of another machine and for one that does not exist. */
+function forbidden(): GatewayError {
+  return new GatewayError("CALLER_FORBIDDEN", "none of the subjects of this caller has such a token");
 }
 
 function notFound(cause?: GatewayError): GatewayError {

@@ -1,13 +1,13 @@
 import type { Cursor } from "./cursor.ts";
 import type { KnownToken, Observation } from "./observation.ts";
-import { Observer, type ObserverOptions } from "./observer.ts";
+import { never, Observer, type ObserverOptions } from "./observer.ts";
 import { type Policy, verdictOf } from "./policy.ts";
-import type { Clock } from "./ports.ts";
 import type { Revalidator } from "./revalidator.ts";
-import type { Token, TokenDigest, TokenId, TokenSecret, Verdict, VerdictSource } from "./token.ts";
+import type { Token, TokenDigest, TokenSecret, Verdict, VerdictSource } from "./token.ts";
 import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
 import type { InvalidationTarget } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
+import { confined, type Demands, hasExpired, NO_DEMANDS, type Subjects, verificationOf } from "./verification.ts";
 
 export interface VerifyRequest {
   /** What was presented as a token. Anything at all. */
@@ -17,6 +17,7 @@ export interface VerifyRequest {
   /** Decide only after the log has been applied up to here. */
   readonly minCursor: Cursor | undefined;
   readonly policy: Policy | undefined;
+  readonly subjects?: Subjects;
   readonly signal: AbortSignal;
 }
 
@@ -31,16 +32,13 @@ export interface Verification {
   encoded?: string | undefined;
 }
 
-/** What a caller asks of a verdict that memory gives. */
-type Demands = Pick<VerifyRequest, "maxAgeMs" | "policy">;
-
-const NO_DEMANDS: Demands = { maxAgeMs: Number.POSITIVE_INFINITY, policy: undefined };
-
 export interface VerifierOptions extends ObserverOptions {
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
   readonly revalidator?: Revalidator | undefined;
   /** Asked before a token that memory does not know is looked for anywhere else. @throws GatewayError to refuse it */
   readonly admitUnknown?: (() => void) | undefined;
+  /** Where verdicts are counted; with no other verifier's when not given. */
+  readonly counts?: VerdictCounts | undefined;
   readonly digest: (presented: string) => TokenDigest;
   /** How long a call without a deadline of its own waits for `minCursor`. */
   readonly minCursorTimeoutMs: number;
@@ -57,12 +55,13 @@ export class Verifier {
   readonly #options: VerifierOptions;
   readonly #observer: Observer;
   readonly #malformed = verificationOf("invalid", undefined, "local", undefined);
-  readonly counts = new VerdictCounts();
+  readonly counts: VerdictCounts;
   /** The longest staleness at which a cached verdict was used, in milliseconds. */
   worstStalenessMs = 0;
 
   constructor(options: VerifierOptions) {
     this.#options = options;
+    this.counts = options.counts ?? new VerdictCounts();
     this.#observer = new Observer(options);
   }
 
@@ -78,14 +77,15 @@ export class Verifier {
 
   /**
    * What memory alone decides, for a caller without demands; `undefined` when it cannot. Starts nothing that anybody waits
-   * for. Holds as long as nothing is awaited, and counts only once it is given to `count`.
+   * for. Holds as long as nothing is awaited, and counts only once given to `count`.
    */
-  recall(presented: string): Verification | undefined {
+  recall(presented: string, subjects?: Subjects): Verification | undefined {
     if (presented.length > MAX_SECRET_LENGTH) return this.#malformed;
     const { cache, clock } = this.#options;
     const digest = this.#options.digest(presented);
     const verification = this.#recall(presented, digest, cache.known(digest), clock.monotonicMs(), NO_DEMANDS);
-    return verification ?? (parseSecret(presented) === undefined ? this.#malformed : undefined);
+    if (verification !== undefined) return confined(verification, subjects);
+    return parseSecret(presented) === undefined ? this.#malformed : undefined;
   }
 
   /** Counts a verdict that `recall` gave and that was answered. */
@@ -120,20 +120,20 @@ export class Verifier {
   }
 
   /**
-   * The id of the token that a secret belongs to: from memory if this process has seen it, however long ago, else from
-   * the upstream. `undefined` when the upstream does not accept the secret.
+   * The token of a secret: from memory if this process has seen it, however long ago, else from the upstream. `undefined`
+   * when the upstream does not accept the secret.
    */
-  async idOf(secret: TokenSecret, signal: AbortSignal): Promise<TokenId | undefined> {
+  async tokenOf(secret: TokenSecret, signal: AbortSignal): Promise<Token | undefined> {
     const { cache, clock, digest, feed } = this.#options;
     const key = digest(secret);
     const known = cache.known(key);
-    if (known !== undefined) return known.token.id;
+    if (known !== undefined) return known.token;
     const nowMs = clock.monotonicMs();
     const refused = cache.refused(key);
     if (refused !== undefined && feed.isFresh(nowMs) && cache.isUsable(refused, nowMs, Number.POSITIVE_INFINITY)) {
       return undefined;
     }
-    return (await this.#observer.ask(secret, key, "unknown", Number.POSITIVE_INFINITY, signal)).token?.id;
+    return (await this.#observer.ask(secret, key, "unknown", Number.POSITIVE_INFINITY, signal)).token;
   }
 
   /** Verifications that shared a question which another had asked. */
@@ -154,7 +154,7 @@ export class Verifier {
     const known = cache.known(digest);
     const nowMs = clock.monotonicMs();
     const verification = this.#recall(presented, digest, known, nowMs, request);
-    if (verification !== undefined) return this.#counted(verification);
+    if (verification !== undefined) return this.#counted(verification, request.subjects);
     const secret = parseSecret(presented);
     return secret === undefined ? this.#counted(this.#malformed) : this.#resolve(secret, digest, known, nowMs, request);
   }
@@ -233,7 +233,7 @@ export class Verifier {
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
       const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);
-      if (verification !== undefined) return this.#counted(verification);
+      if (verification !== undefined) return this.#counted(verification, request.subjects);
     }
     const lane = known === undefined ? "unknown" : "known";
     this.counts.misses += 1;
@@ -246,7 +246,7 @@ export class Verifier {
         const ask = () => this.#observer.ask(secret, digest, lane, 0, never());
         this.#options.revalidator?.refused(known.token, isSame, ask);
       }
-      return this.#counted(this.#judge(observation, known, request.policy));
+      return this.#counted(this.#judge(observation, known, request.policy), request.subjects);
     }
   }
 
@@ -264,26 +264,9 @@ export class Verifier {
     return verificationOf(verdictOf(token, policy), token, "upstream", observedAtMs);
   }
 
-  #counted(verification: Verification): Verification {
-    this.count(verification);
-    return verification;
+  #counted(verification: Verification, subjects?: Subjects): Verification {
+    const answer = confined(verification, subjects);
+    this.count(answer);
+    return answer;
   }
-}
-
-function verificationOf(
-  verdict: Verdict,
-  token: Token | undefined,
-  source: VerdictSource,
-  observedAtMs: number | undefined,
-): Verification {
-  return { verdict, token, source, observedAtMs, encoded: undefined };
-}
-
-function hasExpired(token: Token, clock: Clock): boolean {
-  return token.expired || (token.expiresAtMs !== undefined && token.expiresAtMs <= clock.wallMs());
-}
-
-/** The signal of a question that nobody waits for. */
-function never(): AbortSignal {
-  return new AbortController().signal;
 }

@@ -26,7 +26,7 @@ export interface WatchOptions {
   readonly maxLag: number;
   /** The subscriber left. */
   readonly signal: AbortSignal;
-  /** The gateway is going away. */
+  /** The stream is to end, because the gateway goes away or for the GatewayError that is the signal's reason. */
   readonly drain: AbortSignal;
 }
 
@@ -36,7 +36,7 @@ const NO_ENTRIES: readonly LogEntry[] = [];
 /**
  * One subscriber's stream. It never ends but by an error.
  *
- * @throws GatewayError SLOW_CONSUMER and DRAINING, both with the cursor to resume from; CANCELED
+ * @throws GatewayError SLOW_CONSUMER, DRAINING and the reason of `drain`, with the cursor to resume from; CANCELED
  */
 export async function* watchRevocations(options: WatchOptions): AsyncGenerator<WatchEvent, never> {
   const { signal, drain } = options;
@@ -48,7 +48,7 @@ export async function* watchRevocations(options: WatchOptions): AsyncGenerator<W
     if (event === undefined) await nextChange(options, watch.heartbeatInMs);
     else yield event;
     if (signal.aborted) throw canceled();
-    if (drain.aborted) throw watch.draining();
+    if (drain.aborted) throw watch.endedBy(drain.reason);
   }
 }
 
@@ -104,8 +104,11 @@ export class Watch {
     return event;
   }
 
-  /** The error that ends the stream when the gateway goes away. */
-  draining(): GatewayError {
+  /** What ends the stream from outside, with the cursor to resume from; the gateway's going away where nothing else is said. */
+  endedBy(reason: unknown): GatewayError {
+    if (reason instanceof GatewayError && reason.reason !== "DRAINING") {
+      return new GatewayError(reason.reason, reason.message, { ...reason.facts, ...this.#resumeFacts() });
+    }
     return new GatewayError("DRAINING", "the gateway is shutting down; resume elsewhere", this.#resumeFacts());
   }
 

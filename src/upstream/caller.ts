@@ -47,6 +47,8 @@ export interface CallerOptions {
   readonly traceAttempt?: TraceAttempt | undefined;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Whether calls go out with a key of a caller's: it is to blame for what is wrong with it, and pauses nobody else. */
+  readonly isOwnKey?: boolean | undefined;
 }
 
 /** `outdated`: it went out with a key that has been replaced since, and was refused for it: nothing was decided or done. */
@@ -54,6 +56,7 @@ type Outcome<T> = { readonly value: T } | (Failure & { readonly outdated?: boole
 
 const BACKOFF_BASE_MS = 100;
 const BACKOFF_MAX_MS = 1000;
+const MAX_PAUSE_MS = 60_000;
 
 /** Carries calls through: deadlines, turns, attempts and their count. */
 export class Caller {
@@ -64,6 +67,8 @@ export class Caller {
   readonly #keys: KeyWitness;
   readonly #open = new Set<Scope>();
   #closed = false;
+  /** For an own key: until when the upstream wants no requests with it. */
+  #pausedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: CallerOptions, pool: Pool, limiter: Limiter, counters: Counters, keys: KeyWitness) {
     this.#options = options;
@@ -135,6 +140,8 @@ export class Caller {
   }
 
   async #attempt<T>(call: UpstreamCall<T>, scope: Scope, sent: { count: number }): Promise<Outcome<T>> {
+    const pauseMs = this.#pausedUntilMs - this.#options.clock.monotonicMs();
+    if (pauseMs > 0) throw pausedFor(pauseMs);
     const release = await this.#limiter.acquire(call.lane, scope.deadlineMs, scope.signal);
     // A creation has no second attempt to leave time for, and giving up on it early may waste a token.
     const timeoutMs = call.operation === "create" ? this.#options.timeoutMs : this.#options.attemptTimeoutMs;
@@ -183,16 +190,24 @@ export class Caller {
     const failure = failureOf(answer, {
       operation: call.operation,
       secrets: [key.text],
+      isOwnKey: this.#options.isOwnKey === true,
       wallMs: this.#options.clock.wallMs(),
     });
     const { retryAfterMs } = failure.error.facts;
     if (answer.status === 429 && retryAfterMs !== undefined) {
-      this.#limiter.pause(retryAfterMs);
+      this.#pause(retryAfterMs);
     }
     if (answer.status === 401) {
       return { ...failure, outdated: !this.#keys.rejected(key) };
     }
     return failure;
+  }
+
+  /** An own key may be of another instance, whose limits are none of the gateway's. */
+  #pause(retryAfterMs: number): void {
+    const { clock, isOwnKey } = this.#options;
+    if (isOwnKey !== true) this.#limiter.pause(retryAfterMs);
+    else this.#pausedUntilMs = clock.monotonicMs() + Math.min(retryAfterMs, MAX_PAUSE_MS);
   }
 }
 
@@ -212,6 +227,11 @@ function parsed<T>(call: UpstreamCall<T>, answer: HttpAnswer): Outcome<T> {
     }
     throw error;
   }
+}
+
+function pausedFor(retryAfterMs: number): GatewayError {
+  const message = "the upstream limits the rate of requests with this key";
+  return new GatewayError("UPSTREAM_RATE_LIMITED", message, { retryAfterMs });
 }
 
 function draining(): GatewayError {

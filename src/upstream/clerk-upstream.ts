@@ -54,6 +54,12 @@ export interface KeyEvent {
   readonly rejected: boolean;
 }
 
+interface SharedParts {
+  readonly pool: Pool;
+  readonly limiter: Limiter;
+  readonly counters: Counters;
+}
+
 const KEEP_ALIVE_MS = 10_000;
 
 /** Clerk's REST API. Every method rejects with a GatewayError and nothing else. */
@@ -69,29 +75,38 @@ export class ClerkUpstream implements Upstream {
   readonly #counters: Counters;
   readonly #caller: Caller;
 
-  /** Opens no connection yet. @throws TypeError when the base URL or a key cannot be used */
-  constructor(options: ClerkUpstreamOptions) {
+  /**
+   * Opens no connection yet.
+   *
+   * @param shared what another upstream has and this one uses, with a key that is a caller's and not the gateway's
+   * @throws TypeError when the base URL or a key cannot be used
+   */
+  constructor(options: ClerkUpstreamOptions, shared?: SharedParts) {
     this.#options = options;
     this.#base = parseBaseUrl(options.baseUrl);
     this.#credentials = new Credentials(this.#base, options);
     this.#connector = this.#connectorFor(options.tls ?? {});
-    this.#pool = new Pool(this.#base.origin, {
-      // A request beyond the connections would wait in undici's queue, which knows no lanes.
-      connections: options.maxConcurrency,
-      pipelining: 1,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connect: (target, callback) => this.#connector(target, callback),
-      // Scopes bound every wait; undici's own timers are coarser and would fire with other errors.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
-    this.#limiter = new Limiter(options);
-    this.#counters = new Counters(options.clock);
-    const random = options.random ?? Math.random;
-    this.#caller = new Caller({ ...options, random }, this.#pool, this.#limiter, this.#counters, {
+    this.#pool = shared?.pool ?? this.#createPool();
+    this.#limiter = shared?.limiter ?? new Limiter(options);
+    this.#counters = shared?.counters ?? new Counters(options.clock);
+    const callerOptions = { ...options, random: options.random ?? Math.random, isOwnKey: shared !== undefined };
+    this.#caller = new Caller(callerOptions, this.#pool, this.#limiter, this.#counters, {
       accepted: (key) => this.#keyAccepted(key),
-      rejected: (key) => this.#keyRejected(key),
+      rejected: (key) => shared !== undefined || this.#keyRejected(key),
     });
+  }
+
+  /**
+   * The same upstream, asked with a key of a caller's: by the same connections, in the same turns, and counted together. What
+   * the upstream thinks of that key is the caller's to know, and says nothing of the gateway's. Need not be closed.
+   *
+   * @throws TypeError when the key cannot be used
+   */
+  withOwnKey(key: string): ClerkUpstream {
+    const machineSecretKey = key.startsWith("ak_") ? key : undefined;
+    const secretKey = machineSecretKey === undefined ? key : undefined;
+    const shared = { pool: this.#pool, limiter: this.#limiter, counters: this.#counters };
+    return new ClerkUpstream({ ...this.#options, machineSecretKey, secretKey }, shared);
   }
 
   get verifyScope(): string {
@@ -210,6 +225,19 @@ export class ClerkUpstream implements Upstream {
       ...(http.body !== undefined && { "content-type": "application/json" }),
     };
     return { key, http: { ...http, path: this.#base.prefix + http.path, headers } };
+  }
+
+  #createPool(): Pool {
+    return new Pool(this.#base.origin, {
+      // A request beyond the connections would wait in undici's queue, which knows no lanes.
+      connections: this.#options.maxConcurrency,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connect: (target, callback) => this.#connector(target, callback),
+      // Scopes bound every wait; undici's own timers are coarser and would fire with other errors.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
   }
 
   #connectorFor({ ca, cert, key, servername }: UpstreamTlsOptions): buildConnector.connector {

@@ -82,6 +82,11 @@ export class Counters {
     if (error.reason === "CANCELED") {
       return;
     }
+    // Of the gateway and its upstream it says but that the upstream answers.
+    if (error.reason === "CALLER_CREDENTIAL_REJECTED") {
+      this.#undecidedInARow = 0;
+      return;
+    }
     this.#lastFailureReason = error.reason;
     this.#lastFailureMs = this.#clock.monotonicMs();
     this.#failures[operation] += DECIDED.has(error.reason) ? 0 : 1;

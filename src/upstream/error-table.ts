@@ -16,6 +16,8 @@ export interface ErrorContext {
   readonly operation: Operation;
   /** What must not be repeated to callers, besides what looks like a secret. */
   readonly secrets: readonly string[];
+  /** The key was a caller's and not the gateway's. */
+  readonly isOwnKey?: boolean;
   readonly wallMs: number;
 }
 
@@ -61,7 +63,10 @@ export function refusesToken(answer: HttpAnswer): boolean {
 /** The error for an answer that is neither a 2xx nor the refusal of a token. */
 export function failureOf(answer: HttpAnswer, context: ErrorContext): Failure {
   const body = parseErrorBody(answer);
-  const row = rowOf(answer.status, body, context.operation);
+  const row =
+    context.isOwnKey === true && answer.status === 401
+      ? OWN_KEY_REJECTED
+      : rowOf(answer.status, body, context.operation);
   const facts = factsOf(answer, body, context.wallMs);
   const repeatable = row.repeatable ?? false;
   if (row.reason !== "UPSTREAM_REJECTED_REQUEST") {
@@ -114,6 +119,10 @@ function rowOf(status: number, body: ErrorBody | undefined, operation: Operation
   }
 }
 
+const OWN_KEY_REJECTED: Row = {
+  reason: "CALLER_CREDENTIAL_REJECTED",
+  message: "the upstream rejected the caller's own key",
+};
 const QUOTA_EXCEEDED: Row = { reason: "UPSTREAM_QUOTA_EXCEEDED", message: "the upstream's plan or quota is used up" };
 const UNEXPECTED: Row = { reason: "UPSTREAM_BAD_RESPONSE", message: "the upstream answered with an unexpected status" };
 const FOREIGN: Row = {

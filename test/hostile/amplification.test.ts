@@ -177,7 +177,7 @@ describe("the command line", () => {
       isTty: false,
       signal: new AbortController().signal,
       invocation: "m2m-gateway",
-      run: { serve: never, dev: never, emulator: never, configCheck: never },
+      run: { serve: never, dev: never, emulator: never, configCheck: never, callerKey: never },
     });
     expect(said.join("")).not.toContain("SuperSecret");
   });

@@ -192,7 +192,7 @@ async function onCommandLine(hostile: Hostile, seen: Seen, secret: string): Prom
       isTty: false,
       signal: new AbortController().signal,
       invocation: "m2m-gateway",
-      run: { serve: never, dev: never, emulator: never, configCheck: never },
+      run: { serve: never, dev: never, emulator: never, configCheck: never, callerKey: never },
     });
   };
   for (const output of ["text", "json"]) {

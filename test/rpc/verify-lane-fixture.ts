@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { createConnectRouter } from "@connectrpc/connect";
 import { compressionGzip } from "@connectrpc/connect-node";
@@ -8,11 +9,13 @@ import {
   type VerifyTokenResponse,
   VerifyTokenResponseSchema,
 } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
-import type { UnaryLane } from "../../src/http2/unary-lane.ts";
+import type { RequestHead } from "../../src/http2/request-head.ts";
+import type { LaneReply, UnaryLane } from "../../src/http2/unary-lane.ts";
 import { createValidateInterceptor } from "../../src/rpc/validate-interceptor.ts";
 import { createVerifyLane } from "../../src/rpc/verify-lane.ts";
 import { createVerifyToken } from "../../src/rpc/verify-token.ts";
 import type { Token } from "../../src/token/token.ts";
+import { openAccess } from "../support/access.ts";
 import { type Domain, verifyRequest } from "../support/domain.ts";
 import { secretOf, token, tokenId } from "../support/tokens.ts";
 
@@ -20,7 +23,13 @@ export const SECRET = secretOf(1);
 export const PATH = "/m2mgateway.v1.TokenService/VerifyToken";
 export const MAX_MESSAGE_BYTES = 8_000;
 
-const NO_REPLY = { headers: new Uint8Array(), trailers: new Uint8Array() };
+const PLAIN_HEAD: RequestHead = {
+  method: "POST",
+  path: PATH,
+  scheme: "http",
+  authority: "gateway",
+  fields: [{ name: "content-type", value: "application/grpc", size: 60 }],
+};
 
 /** One domain, answered by the lane and by the RPC framework. */
 export class VerifyLaneFixture {
@@ -35,6 +44,7 @@ export class VerifyLaneFixture {
     const dependencies = { ...domain, isDegraded: () => this.degraded, maxMessageBytes: MAX_MESSAGE_BYTES };
     this.lane = createVerifyLane({
       ...dependencies,
+      access: openAccess(domain.clock),
       onAnswered: (count, durationMs) => this.answered.push([count, durationMs]),
     });
     this.#handlers = createConnectRouter({
@@ -50,10 +60,16 @@ export class VerifyLaneFixture {
   ask(body: Uint8Array): Buffer {
     const target = Buffer.alloc(this.lane.maxAnswerBytes + 7, 0xee);
     const input = Buffer.concat([Buffer.from("before"), body, Buffer.from("after")]);
-    const written = this.lane.answer(input, 6, 6 + body.length, target, 7, NO_REPLY);
+    const written = this.lane.answer(input, 6, 6 + body.length, target, 7, this.#reply());
     expect(target.subarray(0, 7).every((byte) => byte === 0xee)).toBe(true);
     expect(target.subarray(7 + written).every((byte) => byte === 0xee)).toBe(true);
     return target.subarray(7, 7 + written);
+  }
+
+  #reply(): LaneReply {
+    const reply = this.lane.admit(PLAIN_HEAD, new Socket());
+    if (reply === undefined) throw new Error("a plain head is not admitted");
+    return reply;
   }
 
   verify(presented: string): VerifyTokenResponse | undefined {

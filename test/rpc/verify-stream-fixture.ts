@@ -17,6 +17,7 @@ import type { RpcDependencies } from "../../src/rpc/rpc-dependencies.ts";
 import { VerifyStreamLane } from "../../src/rpc/verify-stream-lane.ts";
 import { createVerifyTokenStream } from "../../src/rpc/verify-token-stream.ts";
 import type { Token } from "../../src/token/token.ts";
+import { openAccess } from "../support/access.ts";
 import { admissionWith } from "../support/admission.ts";
 import { type Domain, verifyRequest } from "../support/domain.ts";
 import { TEST_TRANSPORT } from "../support/test-transport.ts";
@@ -143,7 +144,10 @@ export async function serveStreams(domain: Domain, served: Served, maxMessageByt
             maxMessageBytes,
             onCall,
             transport: "engine",
-            lanes: { unary: [], streams: [new VerifyStreamLane(dependencies, observeEnds(onCall))] },
+            lanes: {
+              unary: [],
+              streams: [new VerifyStreamLane(dependencies, openAccess(dependencies.clock), observeEnds(onCall))],
+            },
           },
         },
   );

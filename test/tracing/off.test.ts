@@ -7,6 +7,7 @@ import { observeCalls } from "../../src/observe-calls.ts";
 import { createLanes } from "../../src/rpc/lanes.ts";
 import { createVerifyLane } from "../../src/rpc/verify-lane.ts";
 import { dependenciesOf } from "../rpc/verify-stream-fixture.ts";
+import { openAccess } from "../support/access.ts";
 import { createDomain } from "../support/domain.ts";
 
 const SRC = resolve(import.meta.dirname, "../../src");
@@ -24,7 +25,7 @@ describe("where nothing is traced", () => {
       ].map(([, kind, from, dynamic, target]) => [path, kind?.trim() ?? `${dynamic}()`, from ?? target]),
     );
     const values = imports.filter(([, kind]) => kind !== "import type");
-    expect(values).toEqual([["gateway.ts", "import()", "./tracing/open-tracing.ts"]]);
+    expect(values).toEqual([["gateway/open-traces.ts", "import()", "../tracing/open-tracing.ts"]]);
   });
 
   it("and no share of calls is logged, VerifyToken is served by the very lane that knows nothing of either", async () => {
@@ -39,12 +40,13 @@ describe("where nothing is traced", () => {
         tracing: undefined,
       });
     const dependencies = dependenciesOf(domain, 4_096);
-    const plain = createVerifyLane({ ...dependencies, onAnswered: () => undefined });
+    const control = openAccess(domain.clock);
+    const plain = createVerifyLane({ ...dependencies, access: control, onAnswered: () => undefined });
     for (const access of ["off", "errors", 0] as const) {
-      const [lane] = createLanes(dependencies, observers(access)).unary;
+      const [lane] = createLanes(dependencies, control, observers(access)).unary;
       expect(lane?.constructor).toBe(plain.constructor);
     }
-    const [watched] = createLanes(dependencies, observers(0.01)).unary;
+    const [watched] = createLanes(dependencies, control, observers(0.01)).unary;
     expect(watched?.constructor).not.toBe(plain.constructor);
   });
 });

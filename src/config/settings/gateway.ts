@@ -6,12 +6,12 @@ import { MS, onOff, processName, whole } from "../setting.ts";
 export const gatewaySettings = z.strictObject({
   insecure: onOff(
     "GATEWAY_INSECURE",
-    "Allows listening on addresses that other machines can reach, and plain http to an upstream on another machine. The RPC port needs it only without TLS. Neither port authenticates callers: allow it only where the network keeps strangers out.",
+    "Allows listening on addresses that other machines can reach, and plain http to an upstream on another machine. The RPC port needs it only without TLS. The admin port authenticates nobody, and the RPC port only with `GATEWAY_CALLERS_FILE`, whose keys then go over the network in cleartext: allow it only where the network keeps strangers out.",
   ),
   reloadIntervalMs: whole(
     "GATEWAY_RELOAD_INTERVAL_MS",
     { min: 100, max: 600_000, initial: 5000, unit: MS },
-    "How often the files of certificates and of the upstream's keys are looked at. What they say anew is used from then on, without a restart.",
+    "How often the files of certificates, of the upstream's keys and of callers are looked at. What they say anew is used from then on, without a restart.",
   ),
   replica: processName(
     "GATEWAY_REPLICA",

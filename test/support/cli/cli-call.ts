@@ -65,7 +65,14 @@ export function testIo(options: CallOptions = {}): CliIo {
     signal: new AbortController().signal,
     invocation: options.invocation ?? "m2m-gateway",
     version: "1.2.3",
-    run: { serve: unexpected, dev: unexpected, emulator: unexpected, configCheck: unexpected, ...options.run },
+    run: {
+      serve: unexpected,
+      dev: unexpected,
+      emulator: unexpected,
+      configCheck: unexpected,
+      callerKey: unexpected,
+      ...options.run,
+    },
   };
 }
 
