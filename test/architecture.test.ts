@@ -52,6 +52,7 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
       "access",
       "admin",
       "call-log",
+      "callers",
       "config",
       "domain",
       "fleet-view",
