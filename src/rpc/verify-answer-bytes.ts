@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { VerifyTokenResponseSchema } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { type Cursor, formatCursor } from "../token/cursor.ts";
-import type { Verification } from "../token/verifier.ts";
+import type { Verification } from "../token/verification.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { wireDecision } from "./verify-token.ts";
 

@@ -12,7 +12,7 @@ import {
   VerifyTokenStreamResponseSchema,
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { GatewayError } from "../token/errors.ts";
-import type { Verification, VerifyRequest } from "../token/verifier.ts";
+import type { Verification, VerifyRequest } from "../token/verification.ts";
 import { statusFrom, transportError } from "./connect-error.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { validate } from "./validate-interceptor.ts";

@@ -12,7 +12,7 @@ import {
 import { formatCursor, parseCursor } from "../token/cursor.ts";
 import type { Policy } from "../token/policy.ts";
 import type { MachineId } from "../token/token.ts";
-import type { Verification, VerifyRequest } from "../token/verifier.ts";
+import type { Verification, VerifyRequest } from "../token/verification.ts";
 import { msFromDuration, wireSource, wireTime, wireToken, wireVerdict } from "./convert.ts";
 import { jsonFromStruct } from "./json-value.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";

@@ -1,5 +1,7 @@
+import type { KeyObject } from "node:crypto";
 import type { Cursor } from "./cursor.ts";
 import type { KnownToken } from "./observation.ts";
+import type { Jwk } from "./signing-keys.ts";
 import type { CreatedToken, Json, MachineId, Token, TokenFormat, TokenId, TokenSecret } from "./token.ts";
 
 /** Time. Ages, TTLs and deadlines use the monotonic clock; expirations and what people read use the wall clock. */
@@ -130,4 +132,24 @@ export interface LogRead {
   /** The end of the log: the cursor of its last entry, or the start of its epoch. */
   readonly head: Cursor;
   readonly restarted: boolean;
+}
+
+/** The keys that JWTs are signed with. */
+export interface SigningKeys {
+  /**
+   * The key of that id, from memory; `none` when the issuer has no such key; `undefined` when that is not known, or when
+   * what is known is too old. `nowMs` is monotonic.
+   */
+  find(keyId: string | undefined, nowMs: number): KeyObject | "none" | undefined;
+  /**
+   * Resolves once `find` tells, or with false when no keys can be had now.
+   * @throws GatewayError SIGNING_KEY_UNKNOWN when the keys at hand lack it and it is too early to ask for others; CANCELED
+   */
+  reach(keyId: string | undefined, signal: AbortSignal): Promise<boolean>;
+}
+
+/** Where an issuer publishes its keys. */
+export interface KeyEndpoint {
+  /** The whole set, without keys that are for something else. Ends within its own timeout. @throws GatewayError */
+  fetchKeys(signal: AbortSignal): Promise<readonly Jwk[]>;
 }

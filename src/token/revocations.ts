@@ -1,6 +1,6 @@
 import { type Cursor, compareCursors, startOf } from "./cursor.ts";
 import type { Clock, LogEntry, RevocationFact } from "./ports.ts";
-import type { TokenId } from "./token.ts";
+import type { Token, TokenId } from "./token.ts";
 
 export type ResumeResult = "ok" | "ahead" | "too_old" | "epoch_changed";
 
@@ -45,6 +45,11 @@ export class Revocations {
 
   find(id: TokenId): RevocationFact | undefined {
     return this.#held.get(id)?.fact;
+  }
+
+  /** The fact, of whatever kind, that makes a token refused. */
+  findFor(token: Token): RevocationFact | undefined {
+    return this.find(token.id);
   }
 
   /**

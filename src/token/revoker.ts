@@ -5,6 +5,7 @@ import type { Recorder } from "./recorder.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Token, TokenId } from "./token.ts";
 import { parseSecret } from "./token-form.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 import type { Verifier } from "./verifier.ts";
 
 export interface RevokeRequest {
@@ -64,15 +65,15 @@ export class Revoker {
     const { signal, target } = request;
     if (signal.aborted) throw canceled();
     const id = "tokenId" in target ? target.tokenId : await this.#findId(target.presented, signal);
-    return await settleUnlessAborted(this.#revokeById(id, request), signal);
+    return await unlessAborted(this.#revokeById(id, request), signal);
   }
 
   async #findId(presented: string, signal: AbortSignal): Promise<TokenId> {
     const secret = parseSecret(presented);
     if (secret === undefined) throw notFound();
-    const id = await this.#options.verifier.idOf(secret, signal);
-    if (id === undefined) throw notFound();
-    return id;
+    const token = await this.#options.verifier.identify(secret, signal);
+    if (token === undefined) throw notFound();
+    return token.id;
   }
 
   async #revokeById(id: TokenId, { reason, wait }: RevokeRequest): Promise<RevokeResult> {
@@ -133,12 +134,4 @@ function notFound(cause?: GatewayError): GatewayError {
     cause?.facts,
     cause,
   );
-}
-
-function settleUnlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(canceled());
-    signal.addEventListener("abort", onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

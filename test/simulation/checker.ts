@@ -1,5 +1,5 @@
 import type { Token, TokenId } from "../../src/token/token.ts";
-import type { Verification } from "../../src/token/verifier.ts";
+import type { Verification } from "../../src/token/verification.ts";
 import { tokenId } from "../support/tokens.ts";
 import { BOUND_MS, type Plan } from "./plan.ts";
 import { minHoldMs, type Replica } from "./replica.ts";

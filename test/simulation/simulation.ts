@@ -1,5 +1,5 @@
 import type { Cursor } from "../../src/token/cursor.ts";
-import type { Verification } from "../../src/token/verifier.ts";
+import type { Verification } from "../../src/token/verification.ts";
 import { secretOf, tokenId } from "../support/tokens.ts";
 import { at, type Call, Checker } from "./checker.ts";
 import type { DomainModules } from "./domain-modules.ts";

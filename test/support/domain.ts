@@ -1,14 +1,24 @@
 import { MemoryRevocationLog } from "../../src/memory/memory-revocation-log.ts";
 import type { Cursor } from "../../src/token/cursor.ts";
 import { createDigester } from "../../src/token/digest.ts";
-import type { LogRead, RevocationFact, RevocationLog, Upstream, VerdictStore } from "../../src/token/ports.ts";
+import type { JwtRules } from "../../src/token/jwt.ts";
+import { JwtVerifier } from "../../src/token/jwt-verifier.ts";
+import type {
+  LogRead,
+  RevocationFact,
+  RevocationLog,
+  SigningKeys,
+  Upstream,
+  VerdictStore,
+} from "../../src/token/ports.ts";
 import { Recorder } from "../../src/token/recorder.ts";
 import type { Revalidator } from "../../src/token/revalidator.ts";
 import { RevocationFeed } from "../../src/token/revocation-feed.ts";
 import { Revocations } from "../../src/token/revocations.ts";
 import { Revoker } from "../../src/token/revoker.ts";
 import { VerdictCache } from "../../src/token/verdict-cache.ts";
-import { Verifier, type VerifyRequest } from "../../src/token/verifier.ts";
+import type { VerifyRequest } from "../../src/token/verification.ts";
+import { Verifier } from "../../src/token/verifier.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { ScriptedUpstream } from "./scripted-upstream.ts";
 
@@ -70,6 +80,8 @@ export interface DomainOptions {
   readonly ttlMs?: number;
   readonly maxKnown?: number;
   readonly maxRefused?: number;
+  readonly jwts?: { readonly keys: SigningKeys; readonly rules: JwtRules };
+  readonly allowsUnsyncedJwts?: boolean;
 }
 
 /** The domain of one replica on a fake clock. */
@@ -120,6 +132,8 @@ export async function createDomain(options: DomainOptions = {}) {
     recorder,
     clock,
     digest: createDigester(upstream.verifyScope),
+    jwts: options.jwts && new JwtVerifier({ ...options.jwts, cache, revocations, clock }),
+    allowsUnsyncedJwts: options.allowsUnsyncedJwts,
     minCursorTimeoutMs: 5_000,
   });
   const revoker = new Revoker({

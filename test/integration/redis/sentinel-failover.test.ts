@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Verification } from "../../../src/token/verifier.ts";
+import type { Verification } from "../../../src/token/verification.ts";
 import { Fleet } from "../../support/redis/fleet.ts";
 import { BOUND_MS } from "../../support/redis/redis-replica.ts";
 import type { SentinelFixture } from "../../support/redis/redis-server-fixture.ts";
