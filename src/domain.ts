@@ -1,15 +1,19 @@
 import type { Config } from "./config/settings.ts";
+import { openJwtKeys } from "./jwt-keys.ts";
 import type { Logger } from "./logger.ts";
 import { MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
 import { openRedisTier, openRedisVerdicts } from "./redis-tier.ts";
 import { Budget } from "./token/budget.ts";
 import { createDigester } from "./token/digest.ts";
+import { JwtVerifier } from "./token/jwt-verifier.ts";
 import type { Clock, RevocationLog, VerdictStore } from "./token/ports.ts";
+import { Publisher } from "./token/publisher.ts";
 import { Recorder } from "./token/recorder.ts";
 import { Revalidator } from "./token/revalidator.ts";
 import { RevocationFeed } from "./token/revocation-feed.ts";
 import { Revocations } from "./token/revocations.ts";
 import { Revoker } from "./token/revoker.ts";
+import { SubjectRevoker } from "./token/subject-revoker.ts";
 import { Sweeper } from "./token/sweeper.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
@@ -41,6 +45,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
   });
   const facts = createFacts(config, log, clock, revocationLog, cache);
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
+  const jwtKeys = openJwtKeys(config, log, clock, upstream);
   const verifier = new Verifier({
     upstream,
     store,
@@ -49,14 +54,21 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     ...finders,
     clock,
     digest: createDigester(upstream.verifyScope),
+    jwts: jwtKeys && new JwtVerifier({ ...jwtKeys, cache, revocations: facts.revocations, clock }),
+    allowsUnsyncedJwts: config.jwt.whenUnsynced === "allow",
     minCursorTimeoutMs: config.clerk.timeoutMs,
   });
   const boundMs = config.revocations.stalenessBoundMs;
-  const revoker = new Revoker({ upstream, verifier, ...facts, clock, log: revocationLog, boundMs });
+  const publisher = new Publisher({ recorder: facts.recorder, log: revocationLog, clock, boundMs });
+  const revoker = new Revoker({ upstream, verifier, ...facts, publisher });
+  const clockSkewMs = config.jwt.clockSkewMs;
+  const subjectRevoker = new SubjectRevoker({ upstream, ...facts, publisher, clock, clockSkewMs });
 
   const start = async () => {
     await facts.feed.start();
+    facts.recorder.startRenewing();
     finders.sweeper?.start();
+    jwtKeys?.start();
   };
   const close = async () => {
     finders.sweeper?.close();
@@ -64,9 +76,10 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     facts.recorder.close();
     await facts.feed.close();
     await shared.close();
+    await jwtKeys?.close();
     await upstream.close();
   };
-  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, start, close };
+  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, subjectRevoker, start, close };
 }
 
 interface Shared {
@@ -104,6 +117,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
     origin: config.gateway.replica,
     retentionMs: config.revocations.retentionMs,
     minHoldMs,
+    longestJwtMs: config.jwt.maxLifetimeMs + 2 * config.jwt.clockSkewMs + FORGET_SLACK_MS,
     appendTimeoutMs: APPEND_TIMEOUT_MS,
     onAppendError: (err) =>
       log.error({ err }, "the revocation log did not take a revocation; it will be offered again"),

@@ -25,7 +25,11 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
   config: { rooms: [], packages: ["node:", "zod", "yaml"] },
   logger: { rooms: [], packages: ["node:", "pino"] },
   redis: { rooms: ["token"], packages: ["node:", "ioredis"] },
-  domain: { rooms: ["config", "logger", "memory", "redis", "redis-tier", "token", "upstream"], packages: [] },
+  domain: {
+    rooms: ["config", "jwt-keys", "logger", "memory", "redis", "redis-tier", "token", "upstream"],
+    packages: [],
+  },
+  "jwt-keys": { rooms: ["config", "logger", "token", "upstream"], packages: [] },
   "redis-tier": { rooms: ["config", "logger", "redis", "token"], packages: ["node:"] },
   metrics: { rooms: ["status"], packages: ["prom-client"] },
   status: { rooms: ["token", "upstream"], packages: [] },

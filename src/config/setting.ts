@@ -112,15 +112,20 @@ export function httpUrl(variable: string, initial: string, description: string) 
   return z
     .string({ error })
     .transform((text, context): string => {
-      const url = URL.canParse(text) ? new URL(text) : undefined;
-      // The text is searched too, because an empty query or fragment leaves no trace in the parsed URL.
-      const isBase = url?.username === "" && url.password === "" && !/[?#\s]/.test(text);
-      if (url !== undefined && isBase && /^https?:$/.test(url.protocol)) return url.href.replace(/\/+$/, "");
+      const url = baseUrlOf(text);
+      if (url !== undefined) return url;
       context.addIssue({ code: "custom", message: error });
       return z.NEVER;
     })
     .prefault(initial)
     .register(settingFacts, { variable, kind: "text", description, accepts, initial });
+}
+
+function baseUrlOf(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // The text is searched too, because an empty query or fragment leaves no trace in the parsed URL.
+  const isBase = url?.username === "" && url.password === "" && !/[?#\s]/.test(text);
+  return url !== undefined && isBase && /^https?:$/.test(url.protocol) ? url.href.replace(/\/+$/, "") : undefined;
 }
 
 /** The name of this process among its like: the one given, or the one that `generate` makes up. */
@@ -184,6 +189,36 @@ export function secretText(
     })
     .optional()
     .register(settingFacts, { variable, kind: "secret", description, accepts, initial: "not set" });
+}
+
+/** A base URL that need not be given. */
+export function optionalUrl(variable: string, description: string) {
+  const accepts = "an http or https URL without credentials, query or fragment";
+  const error = `is not ${accepts}`;
+  return z
+    .string({ error })
+    .transform((text, context): string => {
+      const url = baseUrlOf(text);
+      if (url !== undefined) return url;
+      context.addIssue({ code: "custom", message: error });
+      return z.NEVER;
+    })
+    .optional()
+    .register(settingFacts, { variable, kind: "text", description, accepts, initial: "not set" });
+}
+
+/** Text of a form that need not be given. */
+export function optionalMatching(
+  variable: string,
+  { pattern, accepts }: { readonly pattern: RegExp; readonly accepts: string },
+  description: string,
+) {
+  const error = `is not ${accepts}`;
+  return z
+    .string({ error })
+    .regex(pattern, { error })
+    .optional()
+    .register(settingFacts, { variable, kind: "text", description, accepts, initial: "not set" });
 }
 
 /** Text that need not be given. */

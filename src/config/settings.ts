@@ -5,6 +5,7 @@ import { cacheSettings } from "./settings/cache.ts";
 import { clerkSettings } from "./settings/clerk.ts";
 import { emulatorSettings } from "./settings/emulator.ts";
 import { gatewaySettings } from "./settings/gateway.ts";
+import { jwtSettings } from "./settings/jwt.ts";
 import { logSettings } from "./settings/log.ts";
 import { outOfBandSettings } from "./settings/out-of-band.ts";
 import { redisSettings } from "./settings/redis.ts";
@@ -19,6 +20,7 @@ export const configSchema = z.strictObject({
   admin: adminSettings,
   emulator: emulatorSettings,
   clerk: clerkSettings,
+  jwt: jwtSettings,
   cache: cacheSettings,
   redis: redisSettings,
   outOfBand: outOfBandSettings,

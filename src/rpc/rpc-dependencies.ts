@@ -3,12 +3,14 @@ import type { Clock, Upstream } from "../token/ports.ts";
 import type { RevocationFeed } from "../token/revocation-feed.ts";
 import type { Revocations } from "../token/revocations.ts";
 import type { Revoker } from "../token/revoker.ts";
+import type { SubjectRevoker } from "../token/subject-revoker.ts";
 import type { Verifier } from "../token/verifier.ts";
 
 /** What the RPCs are served from. */
 export interface RpcDependencies {
   readonly verifier: Verifier;
   readonly revoker: Revoker;
+  readonly subjectRevoker: SubjectRevoker;
   readonly upstream: Upstream;
   readonly feed: RevocationFeed;
   readonly revocations: Revocations;

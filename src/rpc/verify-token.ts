@@ -13,7 +13,7 @@ import { formatCursor, parseCursor } from "../token/cursor.ts";
 import type { Policy } from "../token/policy.ts";
 import type { MachineId } from "../token/token.ts";
 import type { Verification, VerifyRequest } from "../token/verification.ts";
-import { msFromDuration, wireSource, wireTime, wireToken, wireVerdict } from "./convert.ts";
+import { msFromDuration, wireCheck, wireSource, wireTime, wireToken, wireVerdict } from "./convert.ts";
 import { jsonFromStruct } from "./json-value.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 
@@ -54,7 +54,7 @@ export function wireVerification(
 
 /** The part of an answer that does not change while the verdict stands: all but `cursor` and `degraded`. */
 export function wireDecision(
-  { verdict, token, source, observedAtMs }: Verification,
+  { verdict, token, source, observedAtMs, failedCheck }: Verification,
   converted?: M2MToken,
 ): VerifyTokenResponse {
   return create(VerifyTokenResponseSchema, {
@@ -62,6 +62,7 @@ export function wireDecision(
     source: wireSource(source),
     ...(token === undefined ? {} : { token: { ...(converted ?? wireToken(token)), ...knownSince(verdict) } }),
     ...(observedAtMs === undefined ? {} : { observedTime: wireTime(observedAtMs) }),
+    ...(failedCheck === undefined ? {} : { failedCheck: wireCheck(failedCheck) }),
   });
 }
 

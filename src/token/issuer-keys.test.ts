@@ -96,6 +96,7 @@ describe("IssuerKeys", () => {
     expect(await waiting).toEqual([true, true]);
     expect(find("ins_second")).toMatchObject({ asymmetricKeyType: "rsa" });
     expect(find("made_up")).toBe("none");
+    clock.advance(1);
     for (let n = 0; n < 1_000; n += 1) expect(await reach(`made_up_${n}`)).toBe("SIGNING_KEY_UNKNOWN");
     expect(endpoint.fetches).toBe(2);
   });

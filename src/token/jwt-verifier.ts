@@ -4,7 +4,7 @@ import { type Policy, verdictOf } from "./policy.ts";
 import type { Clock, SigningKeys } from "./ports.ts";
 import type { Revocations } from "./revocations.ts";
 import { isSignedBy } from "./signing-keys.ts";
-import type { TokenDigest, Verdict } from "./token.ts";
+import type { Token, TokenDigest, Verdict } from "./token.ts";
 import type { VerdictCache } from "./verdict-cache.ts";
 import type { Verification } from "./verification.ts";
 import { verificationOf } from "./verification.ts";
@@ -61,7 +61,7 @@ export class JwtVerifier {
     if (verification.verdict !== "valid") return verification;
     const jwt = parseJwt(presented, this.#options.rules);
     const failed = typeof jwt === "string" ? jwt : failedNow(jwt, this.#options.clock.wallMs());
-    return failed === undefined ? verification : refusal(failed, verification);
+    return failed === undefined ? verification : refusal(failed, verification.token);
   }
 
   #decideAnew(
@@ -89,7 +89,7 @@ export class JwtVerifier {
     const { token } = known;
     if (isRevoked(known, this.#options.revocations)) return verificationOf("revoked", token, "fact", undefined);
     const failed = failedNow(signed, this.#options.clock.wallMs());
-    if (failed !== undefined) return refusal(failed, { token });
+    if (failed !== undefined) return refusal(failed, token);
     const verdict = verdictOf(token, policy);
     if (verdict !== "valid") return verificationOf(verdict, token, "local", undefined);
     known.valid ??= verificationOf(verdict, token, "local", undefined);
@@ -97,6 +97,6 @@ export class JwtVerifier {
   }
 }
 
-function refusal(check: JwtCheck, about?: Pick<Verification, "token"> & Partial<Verification>): Verification {
-  return verificationOf(VERDICTS[check] ?? "invalid", about?.token, "local", about?.observedAtMs, check);
+function refusal(check: JwtCheck, token?: Token): Verification {
+  return verificationOf(VERDICTS[check] ?? "invalid", token, "local", undefined, check);
 }

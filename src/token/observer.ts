@@ -1,4 +1,5 @@
 import { Flights } from "./flights.ts";
+import { keyIdOf } from "./jwt.ts";
 import { isKnown, type KnownToken, type Observation } from "./observation.ts";
 import type { Clock, Lane, Upstream, VerdictStore } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
@@ -40,7 +41,7 @@ export class Observer {
     if (store === undefined) return undefined;
     const { epoch } = revocations.applied;
     return await this.#lookUps.join(digest, Number.NEGATIVE_INFINITY, signal, async () => {
-      const observation = await store.get(secret, epoch);
+      const observation = identified(await store.get(secret, epoch), secret);
       if (observation !== undefined) cache.put(digest, observation);
       return observation;
     });
@@ -81,11 +82,12 @@ export class Observer {
     const { epoch } = revocations.applied;
     const observedAtMonotonicMs = clock.monotonicMs();
     const observedAtMs = clock.wallMs();
-    const token = await upstream.verifyToken(secret, lane, signal);
+    const seen = await upstream.verifyToken(secret, lane, signal);
+    const token = seen?.format === "jwt" ? { ...seen, keyId: keyIdOf(secret) } : seen;
     const observation = { token, observedAtMonotonicMs, observedAtMs, uses: 0 };
     cache.put(digest, observation);
     if (token !== undefined) this.#options.sweeper?.seen(token.subject);
-    if (token?.revoked && revocations.find(token.id) === undefined) {
+    if (token?.revoked && revocations.findFor(token) === undefined) {
       recorder.recordInBackground(recorder.factOf(token, "observed"));
     }
     // Under the epoch in which the question was asked: what an older incarnation of the log knew is not trusted later.
@@ -94,4 +96,9 @@ export class Observer {
     }
     return observation;
   }
+}
+
+/** What is shared does not say which key a JWT is signed with; the JWT does. */
+function identified(known: KnownToken | undefined, secret: TokenSecret): KnownToken | undefined {
+  return known?.token.format === "jwt" ? { ...known, token: { ...known.token, keyId: keyIdOf(secret) } } : known;
 }

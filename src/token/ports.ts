@@ -62,18 +62,36 @@ export interface TokenPage {
   readonly totalCount: number;
 }
 
-/** That a token was revoked: what the log holds. Times are wall-clock milliseconds. */
-export interface RevocationFact {
-  readonly tokenId: TokenId;
-  /** `undefined` when the machine that minted it is not known. */
-  readonly subject: MachineId | undefined;
+/** What was revoked: what the log holds. */
+export type RevocationFact = TokenFact | SubjectFact | KeyFact;
+
+/** Times are wall-clock milliseconds. */
+interface FactBase {
   readonly reason: string | undefined;
   readonly revokedAtMs: number;
-  /** No cached verdict that the fact contradicts can be alive after this. */
+  /** No token that the fact refuses can be good, by its own account or by a cached verdict, after this. */
   readonly rememberUntilMs: number;
   readonly source: "api" | "observed" | "reconciled";
   /** The replica that recorded it. */
   readonly origin: string;
+}
+
+/** That one token was revoked. */
+export interface TokenFact extends FactBase {
+  readonly tokenId: TokenId;
+  /** `undefined` when the machine that minted it is not known. */
+  readonly subject: MachineId | undefined;
+}
+
+/** That all tokens of a machine which were minted before an instant were revoked. */
+export interface SubjectFact extends FactBase {
+  readonly subject: MachineId;
+  readonly issuedBeforeMs: number;
+}
+
+/** That all JWTs signed with a key were revoked. */
+export interface KeyFact extends FactBase {
+  readonly keyId: string;
 }
 
 export interface LogEntry {

@@ -1,11 +1,13 @@
 import { Pool } from "undici";
-import type { Clock, CreateToken, Lane, ListTokens, TokenPage, Upstream } from "../token/ports.ts";
+import type { Clock, CreateToken, KeyEndpoint, Lane, ListTokens, TokenPage, Upstream } from "../token/ports.ts";
+import type { Jwk } from "../token/signing-keys.ts";
 import type { CreatedToken, Json, Token, TokenId, TokenSecret } from "../token/token.ts";
 import { parseBaseUrl } from "./base-url.ts";
 import { Caller, type UpstreamCall } from "./caller.ts";
 import { Counters, type UpstreamStats } from "./counters.ts";
 import { Credentials } from "./credentials.ts";
 import type { HttpRequest } from "./http-exchange.ts";
+import { parseKeySet } from "./key-set.ts";
 import { Limiter } from "./limiter.ts";
 import type { Operation } from "./operation.ts";
 import { formatOfSecret, parseCreatedToken, parseRevokedToken, parseToken, parseTokenPage } from "./wire.ts";
@@ -39,7 +41,7 @@ export interface ClerkUpstreamOptions {
 const KEEP_ALIVE_MS = 10_000;
 
 /** Clerk's REST API. Every method rejects with a GatewayError and nothing else. */
-export class ClerkUpstream implements Upstream {
+export class ClerkUpstream implements Upstream, KeyEndpoint {
   readonly verifyScope: string;
   readonly #prefix: string;
   readonly #apiVersion: string;
@@ -118,6 +120,12 @@ export class ClerkUpstream implements Upstream {
     const body = reason === undefined ? {} : { revocation_reason: reason };
     const http = this.#post(`/m2m_tokens/${encodeURIComponent(id)}/revoke`, body);
     return this.#call("revoke", "known", http, signal, { parse: (answer) => parseRevokedToken(answer, id) });
+  }
+
+  /** The instance's own key set, which its secret key opens. */
+  async fetchKeys(signal: AbortSignal): Promise<readonly Jwk[]> {
+    const http: Unsigned = { method: "GET", path: "/jwks", body: undefined };
+    return this.#call("keys", "known", http, signal, { parse: parseKeySet });
   }
 
   /** Ends what is under way with DRAINING and closes the connections. */

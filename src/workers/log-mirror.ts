@@ -1,4 +1,5 @@
 import { type Cursor, compareCursors } from "../token/cursor.ts";
+import { withoutCovered } from "../token/facts.ts";
 import type { Clock, LogEntry, LogRead } from "../token/ports.ts";
 
 export interface LogMirrorOptions {
@@ -82,9 +83,10 @@ export class LogMirror {
     const { clock, minHoldMs } = this.#options;
     const wallMs = clock.wallMs();
     const nowMs = clock.monotonicMs();
-    this.#held = this.#held.filter(
+    const live = this.#held.filter(
       ({ entry, heldSinceMs }) => entry.fact.rememberUntilMs > wallMs || nowMs - heldSinceMs < minHoldMs,
     );
+    this.#held = withoutCovered(live, ({ entry }) => entry.fact);
     this.#trimAt = Math.max(1_024, 2 * this.#held.length);
   }
 }

@@ -1,5 +1,6 @@
 import { Budget } from "../../src/token/budget.ts";
 import { GatewayError } from "../../src/token/errors.ts";
+import { Publisher } from "../../src/token/publisher.ts";
 import { Recorder } from "../../src/token/recorder.ts";
 import { Revalidator } from "../../src/token/revalidator.ts";
 import { RevocationFeed } from "../../src/token/revocation-feed.ts";
@@ -13,6 +14,7 @@ import { watchRevocations } from "../../src/token/watch.ts";
 export const DOMAIN = {
   Budget,
   GatewayError,
+  Publisher,
   Recorder,
   Revalidator,
   RevocationFeed,

@@ -68,6 +68,7 @@ async function load(directory: string): Promise<DomainModules> {
   const feed: typeof import("../../src/token/revocation-feed.ts") = await import(
     /* @vite-ignore */ file("revocation-feed")
   );
+  const publisher: typeof import("../../src/token/publisher.ts") = await import(/* @vite-ignore */ file("publisher"));
   const recorder: typeof import("../../src/token/recorder.ts") = await import(/* @vite-ignore */ file("recorder"));
   const revalidator: typeof import("../../src/token/revalidator.ts") = await import(
     /* @vite-ignore */ file("revalidator")
@@ -83,6 +84,7 @@ async function load(directory: string): Promise<DomainModules> {
     ...cache,
     ...errors,
     ...feed,
+    ...publisher,
     ...recorder,
     ...revalidator,
     ...revocations,

@@ -14,6 +14,7 @@ const DIGEST_PREFIX = Buffer.alloc(32);
 /** Long enough that a fact which is lost is missed before it could have been forgotten. */
 const SLACK_MS = 20_000;
 const RETENTION_MS = 60_000;
+const LONGEST_JWT_MS = 3_600_000;
 const MIN_CURSOR_TIMEOUT_MS = 3_000;
 
 export interface World {
@@ -45,6 +46,7 @@ export function startReplica(world: World, name: string, cuts: Cuts, wallSkewMs:
     clock,
     origin: name,
     retentionMs: RETENTION_MS,
+    longestJwtMs: LONGEST_JWT_MS,
     minHoldMs: minHoldMs(plan),
     appendTimeoutMs: 500,
     onAppendError: () => undefined,
@@ -79,7 +81,8 @@ export function startReplica(world: World, name: string, cuts: Cuts, wallSkewMs:
     digest: createDigester(upstream.verifyScope, DIGEST_PREFIX),
     minCursorTimeoutMs: MIN_CURSOR_TIMEOUT_MS,
   });
-  const revoker = new modules.Revoker({ upstream, verifier, recorder, revocations, clock, log, boundMs: BOUND_MS });
+  const publisher = new modules.Publisher({ recorder, log, clock, boundMs: BOUND_MS });
+  const revoker = new modules.Revoker({ upstream, verifier, recorder, revocations, publisher });
   void feed.start();
   return { name, process, revocations, recorder, feed, verifier, revoker };
 }

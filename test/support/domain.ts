@@ -11,11 +11,13 @@ import type {
   Upstream,
   VerdictStore,
 } from "../../src/token/ports.ts";
+import { Publisher } from "../../src/token/publisher.ts";
 import { Recorder } from "../../src/token/recorder.ts";
 import type { Revalidator } from "../../src/token/revalidator.ts";
 import { RevocationFeed } from "../../src/token/revocation-feed.ts";
 import { Revocations } from "../../src/token/revocations.ts";
 import { Revoker } from "../../src/token/revoker.ts";
+import { SubjectRevoker } from "../../src/token/subject-revoker.ts";
 import { VerdictCache } from "../../src/token/verdict-cache.ts";
 import type { VerifyRequest } from "../../src/token/verification.ts";
 import { Verifier } from "../../src/token/verifier.ts";
@@ -25,7 +27,9 @@ import { ScriptedUpstream } from "./scripted-upstream.ts";
 export const TTL_MS = 30_000;
 export const REFUSAL_TTL_MS = 2_000;
 export const BOUND_MS = 1_000;
-const RETENTION_MS = 3_600_000;
+export const RETENTION_MS = 3_600_000;
+export const LONGEST_JWT_MS = 30 * 86_400_000;
+export const CLOCK_SKEW_MS = 5_000;
 export const MIN_HOLD_MS = 60_000;
 
 /** A memory log that plays a shared one and can be cut off, as Redis can. */
@@ -99,6 +103,7 @@ export async function createDomain(options: DomainOptions = {}) {
     clock,
     origin: "replica-1",
     retentionMs: RETENTION_MS,
+    longestJwtMs: LONGEST_JWT_MS,
     minHoldMs: MIN_HOLD_MS,
     appendTimeoutMs: 500,
     onAppendError: onError,
@@ -136,19 +141,26 @@ export async function createDomain(options: DomainOptions = {}) {
     allowsUnsyncedJwts: options.allowsUnsyncedJwts,
     minCursorTimeoutMs: 5_000,
   });
-  const revoker = new Revoker({
-    upstream,
-    verifier,
-    recorder,
-    revocations,
-    clock,
-    log,
-    boundMs: BOUND_MS,
-  });
+  const publisher = new Publisher({ recorder, log, clock, boundMs: BOUND_MS });
+  const revoker = new Revoker({ upstream, verifier, recorder, revocations, publisher });
+  const parts = { upstream, recorder, revocations, publisher, clock };
+  const subjectRevoker = new SubjectRevoker({ ...parts, clockSkewMs: CLOCK_SKEW_MS });
   await feed.start();
   // Reading a log for the first time invalidates what was observed up to that instant.
   clock.advance(1);
-  return { clock, upstream: scripted, log, revocations, recorder, feed, cache, verifier, revoker, errors };
+  return {
+    clock,
+    upstream: scripted,
+    log,
+    revocations,
+    recorder,
+    feed,
+    cache,
+    verifier,
+    revoker,
+    subjectRevoker,
+    errors,
+  };
 }
 
 export type Domain = Awaited<ReturnType<typeof createDomain>>;
