@@ -150,6 +150,8 @@ export interface LogRead {
   /** The end of the log: the cursor of its last entry, or the start of its epoch. */
   readonly head: Cursor;
   readonly restarted: boolean;
+  /** How long ago the epoch began, in milliseconds; `undefined` where no epoch loses what another one held. */
+  readonly epochAgeMs?: number | undefined;
 }
 
 /** The keys that JWTs are signed with. */

@@ -19,7 +19,7 @@ export class StalenessGuard {
 
   permits({ verdict }: Verification, nowMs: number): boolean {
     if (verdict !== "valid") return true;
-    if (!this.#feed.isFresh(nowMs)) return this.#allowsUnsyncedJwts;
+    if (!this.#feed.isFresh(nowMs) || !this.#feed.isSettled(nowMs)) return this.#allowsUnsyncedJwts;
     this.note(nowMs);
     return true;
   }
@@ -29,7 +29,7 @@ export class StalenessGuard {
     if (this.permits(verification, nowMs)) return verification;
     throw new GatewayError(
       "UNSYNCED",
-      "this replica has not read the revocation log within the staleness bound, and nobody else knows of a JWT's revocation",
+      "this replica's view of the revocation log is not fresh or not whole, and nobody else knows of a JWT's revocation",
     );
   }
 

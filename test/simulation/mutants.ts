@@ -136,6 +136,19 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("watchers miss what came while they were being served", "watch.ts", [
     ["this.#position = entry.cursor;", "this.#position = this.#options.revocations.applied;"],
   ]),
+  mutant("a JWT whose signature is remembered is not checked against the facts", "jwt-verifier.ts", [
+    [
+      'if (isRevoked(known, this.#options.revocations)) return verificationOf("revoked", token, "fact", undefined);',
+      "",
+    ],
+  ]),
+  mutant("a JWT is VALID without a fresh view of the facts", "staleness-guard.ts", [
+    ["if (!this.#feed.isFresh(nowMs) || !this.#feed.isSettled(nowMs)) return this.#allowsUnsyncedJwts;", ""],
+  ]),
+  mutant("a new epoch counts as whole at once", "staleness-guard.ts", [[" || !this.#feed.isSettled(nowMs)", ""]]),
+  mutant("a watermark moves back", "facts.ts", [
+    ["...(held.issuedBeforeMs >= fact.issuedBeforeMs ? held : fact)", "...fact"],
+  ]),
 ];
 
 /** Mistakes that the simulation cannot show, and why. */

@@ -24,6 +24,12 @@ const MUST_OCCUR = [
   "error UPSTREAM_UNAVAILABLE",
   "error UPSTREAM_TIMEOUT",
   "error CANCELED",
+  "JWT valid",
+  "JWT revoked",
+  "JWT acknowledged replica",
+  "JWT acknowledged fleet",
+  "JWT error UNSYNCED",
+  "JWT error REVOKED_NOT_BROADCAST",
 ];
 
 describe("a fleet over one Redis, in simulated histories", () => {
