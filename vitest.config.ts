@@ -11,8 +11,8 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/{e2e,hostile,interop,rpc,faults}/**/*.test.ts"],
-          // What workers share is the same under either.
-          exclude: ["test/e2e/workers.test.ts"],
+          // What pools hold is the same under either.
+          exclude: ["test/e2e/pool.test.ts"],
           env: { GATEWAY_TRANSPORT: "node" },
         },
       },

@@ -1,7 +1,7 @@
 import { jwtVerify } from "jose";
-import { goodClaims, makeIssuerKey, mint, NOW_S, RULES } from "../test/support/jwts.ts";
 import { parseJwt } from "../src/token/jwt.ts";
 import { isSignedBy } from "../src/token/signing-keys.ts";
+import { goodClaims, makeIssuerKey, mint, NOW_S, RULES } from "../test/support/jwts.ts";
 
 /**
  * What one JWT costs that was not seen before, by parts, in microseconds of processor time: `npx tsx bench/jwt-cost.ts`. The

@@ -24,7 +24,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --quick           the main shapes and peers with short rounds, in less than two minutes
   --only a,b        these shapes and sections alone (names below)
   --peers a,b       these peers alone, by their names in the JSON; the gateway is always measured
-  --seconds n       how long each measurement takes (5; with --quick 0.7)
+  --seconds n       how long each measurement takes (5; with --quick 0.5)
   --rounds n        how many rounds (3, which is the least)
   --idle            measure the gateway again after 75 s without a request
   --json [file]     the result as JSON, to the file or in place of the tables
@@ -45,7 +45,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
       help: { type: "boolean", default: false },
     },
   });
-  const seconds = Number(values.seconds ?? (values.quick ? 0.7 : 5));
+  const seconds = Number(values.seconds ?? (values.quick ? 0.5 : 5));
   const rounds = Number(values.rounds);
   if (!(seconds > 0)) throw new Error("--seconds must be a number above 0");
   if (!Number.isInteger(rounds) || rounds < MIN_ROUNDS) throw new Error(`--rounds must be ${MIN_ROUNDS} or more`);

@@ -84,7 +84,7 @@ await bench(async ({ emulator, startGateway }) => {
   await ear.listen(b);
   const samples: Sample[] = [];
   for (let count = 0; count < WARM_UP + REVOKES; count += 1) {
-    const sample = await revokeOnce(a, b, ear, await emulator.mint(false));
+    const sample = await revokeOnce(a, b, ear, await emulator.mint());
     if (count >= WARM_UP) samples.push(sample);
   }
   ear.close();

@@ -84,7 +84,7 @@ await bench(async ({ emulator, redisPort, startGateway }) => {
   const emptyBytes = gateway.process.residentBytes();
   await fillLog(redisPort, REVOCATIONS);
   const tokens: MintedToken[] = [];
-  for (let count = 0; count < LIVE_TOKENS; count += 1) tokens.push(await emulator.mint(false));
+  for (let count = 0; count < LIVE_TOKENS; count += 1) tokens.push(await emulator.mint());
   const restarts: Restart[] = [];
   for (let count = 0; count < RESTARTS; count += 1) {
     for (const { secret } of tokens) await other.tokens.verifyToken({ token: secret, maxAge: { seconds: 0n } });

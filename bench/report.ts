@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
+import { outcomeRows, outcomesOf } from "./acceptance.ts";
 import type { Cores } from "./kit/cpu-pinning.ts";
 import type { Figures, Gap, Metric, RunRecord } from "./kit/record.ts";
 import { rounded } from "./kit/statistics.ts";
@@ -19,6 +20,7 @@ export function jsonReport(record: RunRecord, about: Readonly<Record<string, unk
   return {
     ...about,
     ratios: record.throughputRatios(),
+    acceptance: outcomesOf(record),
     cpuRatios: record.cpuRatios(),
     ...ratioOfCacheSizes(record),
     results: record.results(),
@@ -35,6 +37,7 @@ export function textReport(record: RunRecord, abouts: ReadonlyMap<string, string
   for (const [section, figures] of record.figures) {
     parts.push(`${section}: ${abouts.get(section) ?? ""}\n${figureLines(figures)}`);
   }
+  parts.push(`required and seen:\n${table([["", "required", "seen"], ...outcomeRows(outcomesOf(record))])}`);
   if (record.gaps.length > 0) parts.push(`could not run:\n${gapLines(record.gaps)}`);
   if (record.failures.length > 0) parts.push(`WENT WRONG:\n${gapLines(record.failures)}`);
   return `${parts.join("\n\n")}\n\nmachine: ${machine}`;

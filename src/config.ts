@@ -113,7 +113,9 @@ function refusal({ schema }: Setting, value: unknown): string | undefined {
 }
 
 function fixFor({ facts }: Setting): string {
-  if (facts.kind === "secret") return "copy the key again from the Clerk dashboard";
+  if (facts.variable.startsWith("CLERK_") && facts.kind === "secret") {
+    return "copy the key again from the Clerk dashboard";
+  }
   return `correct it, or leave it out for the default (${facts.initial})`;
 }
 

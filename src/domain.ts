@@ -15,8 +15,10 @@ import { Revocations } from "./token/revocations.ts";
 import { Revoker } from "./token/revoker.ts";
 import { SubjectRevoker } from "./token/subject-revoker.ts";
 import { Sweeper } from "./token/sweeper.ts";
+import { TokenPool } from "./token/token-pool.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier } from "./token/verifier.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
 
 /** Slack for clocks and scheduling, on top of what a verdict can live, before a revocation may be forgotten. */
@@ -29,12 +31,22 @@ export type Domain = ReturnType<typeof createDomain>;
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
  *
  * @param givenLog the log, where another process follows it; closed with the rest
+ * @param admitUnknown see `VerifierOptions`
+ * @param tracing told of what is asked of Redis and the upstream for calls
  * @throws ConfigError when the configuration of Redis cannot be used
  */
-export function createDomain(config: Config, log: Logger, clock: Clock, givenLog?: RevocationLog) {
-  const upstream = createUpstream(config, clock);
+export function createDomain(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  givenLog?: RevocationLog,
+  admitUnknown?: () => void,
+  tracing?: Tracing,
+) {
+  const upstream = createUpstream(config, clock, tracing);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
-  const { revocationLog, store } = shared;
+  const { revocationLog } = shared;
+  const store = shared.store && (tracing?.tracedStore(shared.store) ?? shared.store);
   const cache = new VerdictCache({
     clock,
     ttlMs: config.cache.verdictTtlMs,
@@ -43,7 +55,10 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     maxKnownBytes: config.cache.maxBytes,
     maxRefused: config.cache.refusalMaxEntries,
   });
-  const facts = createFacts(config, log, clock, revocationLog, cache);
+  const facts = createFacts(config, log, clock, revocationLog, () => {
+    cache.invalidate({ all: true });
+    pool.distrust();
+  });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   const jwtKeys = openJwtKeys(config, log, clock, upstream);
   const verifier = new Verifier({
@@ -52,6 +67,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     cache,
     ...facts,
     ...finders,
+    admitUnknown,
     clock,
     digest: createDigester(upstream.verifyScope),
     jwts: jwtKeys && new JwtVerifier({ ...jwtKeys, cache, revocations: facts.revocations, clock }),
@@ -64,6 +80,8 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
   const clockSkewMs = config.jwt.clockSkewMs;
   const subjectRevoker = new SubjectRevoker({ upstream, ...facts, publisher, clock, clockSkewMs });
 
+  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock, admitUnknown });
+
   const start = async () => {
     await facts.feed.start();
     facts.recorder.startRenewing();
@@ -71,6 +89,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     jwtKeys?.start();
   };
   const close = async () => {
+    pool.close();
     finders.sweeper?.close();
     finders.revalidator.close();
     facts.recorder.close();
@@ -79,7 +98,7 @@ export function createDomain(config: Config, log: Logger, clock: Clock, givenLog
     await jwtKeys?.close();
     await upstream.close();
   };
-  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, subjectRevoker, start, close };
+  return { clock, upstream, cache, ...facts, ...finders, verifier, revoker, subjectRevoker, pool, start, close };
 }
 
 interface Shared {
@@ -107,7 +126,8 @@ function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: Revo
   };
 }
 
-function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, cache: VerdictCache) {
+/** @param onRestart the log started over: what was decided before is void */
+function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: RevocationLog, onRestart: () => void) {
   const minHoldMs = config.cache.verdictTtlMs + config.clerk.timeoutMs + FORGET_SLACK_MS;
   const revocations = new Revocations({ clock, minHoldMs });
   const recorder = new Recorder({
@@ -129,7 +149,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
     boundMs: config.revocations.stalenessBoundMs,
     onReadError: everyTenSeconds(clock, (err) => log.warn({ err }, "the revocation log cannot be read")),
     onRestart: () => {
-      cache.invalidate({ all: true });
+      onRestart();
       recorder.recordMissing();
     },
   });
@@ -137,7 +157,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
 }
 
 /** What fails three times a second while Redis is away is not worth as many lines. */
-function everyTenSeconds(clock: Clock, report: (error: unknown) => void): (error: unknown) => void {
+export function everyTenSeconds(clock: Clock, report: (error: unknown) => void): (error: unknown) => void {
   let nextMs = Number.NEGATIVE_INFINITY;
   return (error) => {
     const nowMs = clock.monotonicMs();
@@ -179,7 +199,7 @@ function createFinders({ config, log, clock, upstream, store, recorder, revocati
   return { revalidator, sweeper };
 }
 
-function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
+function createUpstream({ clerk }: Config, clock: Clock, tracing: Tracing | undefined): ClerkUpstream {
   return new ClerkUpstream({
     baseUrl: clerk.url,
     machineSecretKey: clerk.machineSecretKey?.reveal(),
@@ -192,5 +212,6 @@ function createUpstream({ clerk }: Config, clock: Clock): ClerkUpstream {
     maxRequestsPerSecond: clerk.maxRequestsPerSecond,
     apiVersion: clerk.apiVersion,
     clock,
+    traceAttempt: tracing?.traceAttempt,
   });
 }

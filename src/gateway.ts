@@ -1,13 +1,16 @@
 import { type AdminServer, type Readiness, startAdminServer } from "./admin/admin-server.ts";
-import { createCallLog } from "./call-log.ts";
+import { CallLog } from "./call-log.ts";
 import type { Config } from "./config/settings.ts";
 import type { TlsFiles } from "./config/tls-files.ts";
-import { createDomain, type Domain } from "./domain.ts";
-import type { Logger } from "./logger.ts";
+import { createDomain, type Domain, everyTenSeconds } from "./domain.ts";
+import { type Logger, withFields } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
-import type { CallReport } from "./rpc/call-report.ts";
+import { observeCalls } from "./observe-calls.ts";
+import { Admission } from "./rpc/admission.ts";
 import { createHealth, type HealthStatuses } from "./rpc/health.ts";
 import { createLanes } from "./rpc/lanes.ts";
+import { LoopDelay } from "./rpc/loop-delay.ts";
+import { outcomeInterceptor } from "./rpc/outcome-interceptor.ts";
 import { createRoutes, FRESHNESS_SERVICE, SERVICES } from "./rpc/routes.ts";
 import type { RpcDependencies } from "./rpc/rpc-dependencies.ts";
 import { type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
@@ -22,6 +25,8 @@ import {
 } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
 import type { Clock, RevocationLog } from "./token/ports.ts";
+import type { InvalidationTarget } from "./token/verdict-cache.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -36,9 +41,18 @@ export interface GatewayOverrides {
   readonly clock?: Clock;
 }
 
+/** What a worker has from its primary. */
+export interface Host {
+  /** As for `createDomain`. */
+  readonly revocationLog: RevocationLog;
+  readonly spreadInvalidation: NonNullable<RpcDependencies["spreadInvalidation"]>;
+}
+
 /** A gateway without its admin port. */
 export interface GatewayBody {
   readonly metrics: Metrics;
+  /** Forgets verdicts, as InvalidateCache does. */
+  invalidate(target: InvalidationTarget): void;
   readiness(): Readiness;
   freshness(): FreshnessSnapshot;
   /** Serves RPCs from now on. Returns where. */
@@ -60,6 +74,8 @@ export interface Gateway {
 }
 
 const HEALTH_INTERVAL_MS = 250;
+const NO_SPANS = { exported: 0, failed: 0, dropped: 0 };
+const NOTHING_OPEN = { connections: 0, streams: 0, refusedStreams: 0 };
 
 /** Builds a gateway and starts it. It listens only when it is able to decide. */
 export async function startGateway(options: GatewayOptions, overrides: GatewayOverrides = {}): Promise<Gateway> {
@@ -83,15 +99,21 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
   }
 }
 
-/** Builds a gateway that is able to decide and does not listen yet. `revocationLog`: as for `createDomain`. */
+/** Builds a gateway that is able to decide and does not listen yet: one that runs alone, or a worker of a host. */
 export async function openGateway(
   options: GatewayOptions,
   overrides: GatewayOverrides = {},
-  revocationLog?: RevocationLog,
+  host?: Host,
 ): Promise<GatewayBody> {
   const { config, version } = options;
-  const domain = createDomain(config, options.log, overrides.clock ?? systemClock, revocationLog);
+  const clock = overrides.clock ?? systemClock;
+  const tracing = await openTraces(options, clock);
+  const log = tracing === undefined ? options.log : withFields(options.log, () => tracing.ids());
+  const loopDelay = new LoopDelay(clock);
+  const admission = new Admission(config.limits, loopDelay);
+  const domain = createDomain(config, log, clock, host?.revocationLog, () => admission.admitUnknown(), tracing);
   await domain.start();
+  const stopMeasuring = loopDelay.start();
   const lifetime = { draining: false };
   let rpc: RpcServer | undefined;
   const parts: StatusParts = {
@@ -101,7 +123,9 @@ export async function openGateway(
     startedAtMs: domain.clock.wallMs(),
     upstreamUrl: config.clerk.url,
     watchers: { open: 0, cut: 0 },
-    open: () => rpc?.counts() ?? { connections: 0, streams: 0 },
+    spans: () => tracing?.counts ?? NO_SPANS,
+    open: () => rpc?.counts() ?? NOTHING_OPEN,
+    overload: () => admission.snapshot(rpc?.counts().refusedStreams ?? 0),
     isDraining: () => lifetime.draining,
   };
   const health = createHealth(["", ...SERVICES.map((service) => service.typeName), FRESHNESS_SERVICE]);
@@ -112,15 +136,20 @@ export async function openGateway(
     stopHealth();
     setHealth(health, "not_serving");
     await rpc?.drain(config.rpc.drainGraceMs);
+    stopMeasuring();
     await domain.close();
+    await tracing?.close();
   };
   let closed: Promise<void> | undefined;
   return {
     metrics,
+    invalidate: (target) => domain.verifier.invalidate(target),
     readiness: () => readinessOf(takeFreshness(parts)),
     freshness: () => takeFreshness(parts),
     async listen() {
-      rpc = await serveRpcs(options, domain, parts, health, metrics);
+      const { spreadInvalidation } = host ?? {};
+      const more = { admission, spreadInvalidation };
+      rpc = await serveRpcs({ ...options, log }, domain, parts, health, metrics, more, tracing);
       return rpc.url;
     },
     close() {
@@ -136,35 +165,50 @@ function serveRpcs(
   parts: StatusParts,
   health: HealthStatuses,
   metrics: Metrics,
+  more: Pick<RpcDependencies, "admission" | "spreadInvalidation">,
+  tracing: Tracing | undefined,
 ): Promise<RpcServer> {
   const dependencies: RpcDependencies = {
     ...domain,
     watch: config.watch,
     maxMessageBytes: config.rpc.maxMessageBytes,
     watchers: parts.watchers,
+    ...more,
     status: () => takeStatus(parts),
     freshness: () => takeFreshness(parts),
     isDegraded: () => freshnessState(parts) !== "synced",
   };
-  const logCall = createCallLog(log, domain.clock);
-  const onCall = (report: CallReport) => {
-    metrics.recordRpc(report);
-    logCall(report);
-  };
-  const onCalls = (report: CallReport, count: number) => {
-    metrics.recordRpc(report, count);
-    if (log.isLevelEnabled("debug")) for (let i = 0; i < count; i++) logCall(report);
-  };
+  const callLog = new CallLog(log, domain.clock, config.log.access);
+  const observers = observeCalls({ metrics, log: callLog, logsAll: log.isLevelEnabled("debug"), tracing });
   return startRpcServer({
     listen: config.rpc.listen,
     tls,
     transport: config.rpc.transport,
+    admission: more.admission,
     onEngineError: (err) => log.error({ err }, "a connection failed"),
     routes: createRoutes(dependencies, health),
-    interceptors: [createValidateInterceptor()],
+    interceptors: [...(observers.watch === undefined ? [] : [outcomeInterceptor]), createValidateInterceptor()],
     maxMessageBytes: config.rpc.maxMessageBytes,
-    onCall,
-    lanes: createLanes(dependencies, onCall, onCalls),
+    onCall: metrics.recordRpc,
+    observe: observers.observe,
+    lanes: createLanes(dependencies, observers),
+  });
+}
+
+/** Traces where they are on; else not even the packages that make them are loaded. */
+async function openTraces({ config, log, version }: GatewayOptions, clock: Clock): Promise<Tracing | undefined> {
+  const { tracing: settings, clerk, gateway } = config;
+  const { endpoint, disabled } = settings;
+  if (endpoint === undefined || disabled) return undefined;
+  const { openTracing } = await import("./tracing/open-tracing.ts");
+  return openTracing({
+    settings,
+    endpoint,
+    version,
+    instance: gateway.replica,
+    upstreamUrl: clerk.url,
+    clock,
+    onError: everyTenSeconds(clock, (err) => log.warn({ err }, "traces cannot be sent")),
   });
 }
 

@@ -40,6 +40,11 @@ export function createLogger(options: LoggerOptions): Logger {
   );
 }
 
+/** The same log, whose lines have more fields, as they are when a line is written. */
+export function withFields(log: Logger, fields: () => Readonly<Record<string, string>>): Logger {
+  return log.child({}, { formatters: { log: (line) => ({ ...fields(), ...describeErrors(line) }) } });
+}
+
 function describeErrors(fields: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([key, value]: [string, unknown]) => [

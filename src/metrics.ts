@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import { PULLED, type Read, type Sample } from "./metrics/pulled.ts";
+import { PULLED, PULLED_HISTOGRAMS, type Read, type Sample, type TimedSeries } from "./metrics/pulled.ts";
+import { type HistogramSeries, ReadHistogram } from "./metrics/read-histogram.ts";
 import { RpcCalls, type RpcRecord } from "./metrics/rpc-calls.ts";
 import type { StatusSnapshot } from "./status.ts";
 
@@ -19,6 +20,7 @@ export function createMetrics(version: string, snapshot: () => StatusSnapshot): 
   const registry = new Registry();
   let status: StatusSnapshot | undefined;
   addPulled(registry, (read) => (status === undefined ? [] : read(status)));
+  addHistograms(registry, () => status);
   addBuildInfo(registry, version);
   collectDefaultMetrics({ register: registry });
   const calls = new RpcCalls();
@@ -54,6 +56,20 @@ function addPulled(registry: Registry, samples: (read: Read) => readonly Sample[
       });
     }
   }
+}
+
+function addHistograms(registry: Registry, status: () => StatusSnapshot | undefined): void {
+  for (const { name, help, labelNames, read } of PULLED_HISTOGRAMS) {
+    const seriesNow = () => {
+      const snapshot = status();
+      return snapshot === undefined ? [] : read(snapshot).map(seriesOf);
+    };
+    registry.registerMetric(new ReadHistogram({ name: PREFIX + name, help, labelNames, read: seriesNow }));
+  }
+}
+
+function seriesOf({ labels, durations: { boundsMs, counts, sumMs } }: TimedSeries): HistogramSeries {
+  return { labels, bounds: boundsMs.map((ms) => ms / 1000), counts, sum: sumMs / 1000 };
 }
 
 function addBuildInfo(registry: Registry, version: string): void {

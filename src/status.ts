@@ -6,6 +6,7 @@ import type { RevocationFeed } from "./token/revocation-feed.ts";
 import type { Revocations } from "./token/revocations.ts";
 import type { Sweeper } from "./token/sweeper.ts";
 import type { Verdict, VerdictSource } from "./token/token.ts";
+import type { PoolCounts, TokenPool } from "./token/token-pool.ts";
 import type { VerdictCache } from "./token/verdict-cache.ts";
 import type { Verifier } from "./token/verifier.ts";
 import type { ClerkUpstream } from "./upstream/clerk-upstream.ts";
@@ -17,14 +18,25 @@ export interface StatusSnapshot {
   /** Milliseconds since the epoch. */
   readonly startedAtMs: number;
   readonly freshness: FreshnessSnapshot;
+  readonly feed: FeedSnapshot;
   readonly cache: CacheSnapshot;
   readonly upstream: UpstreamSnapshot;
   readonly revocations: RevocationSnapshot;
   readonly spend: SpendSnapshot;
+  /** Spans of traces, by what became of them. */
+  readonly spans: SpansSnapshot;
+  readonly pool: PoolSnapshot;
   /** What the RPC port has open. */
-  readonly open: { readonly connections: number; readonly streams: number };
+  readonly open: { readonly connections: number; readonly streams: number; readonly refusedStreams: number };
+  readonly overload: OverloadSnapshot;
   /** Decided verifications by what was decided and by what decided it. */
   readonly verifications: readonly VerificationCount[];
+}
+
+export interface SpansSnapshot {
+  readonly exported: number;
+  readonly failed: number;
+  readonly dropped: number;
 }
 
 export type FreshnessState = "synced" | "unsynced" | "degraded" | "not_serving";
@@ -40,8 +52,27 @@ export interface FreshnessSnapshot {
   readonly boundMs: number;
 }
 
+/** How the log of revocations is followed. */
+export interface FeedSnapshot {
+  readonly reads: number;
+  readonly failedReads: number;
+  /** From the making of revocations, by their makers' clocks, to their application here. */
+  readonly lag: DurationsSnapshot;
+}
+
+/** How long things took. */
+export interface DurationsSnapshot {
+  /** Upper bounds of the buckets but the last, which has none. */
+  readonly boundsMs: readonly number[];
+  /** By bucket, each without those of the others. */
+  readonly counts: ArrayLike<number>;
+  readonly sumMs: number;
+}
+
 export interface CacheSnapshot {
   readonly knownEntries: number;
+  /** Estimated size of the known entries. */
+  readonly knownBytes: number;
   readonly refusedEntries: number;
   readonly hits: number;
   readonly misses: number;
@@ -50,7 +81,7 @@ export interface CacheSnapshot {
   readonly evictions: number;
 }
 
-export type Operation = "create" | "list" | "revoke" | "verify";
+export type Operation = "create" | "keys" | "list" | "revoke" | "verify";
 
 export interface UpstreamSnapshot {
   readonly url: string;
@@ -61,6 +92,9 @@ export interface UpstreamSnapshot {
   readonly requests: Readonly<Record<Operation, number>>;
   /** Calls that ended undecided. */
   readonly failures: Readonly<Record<Operation, number>>;
+  /** Calls that have ended, repeats included in them, by outcome: `OK` or the reason. */
+  readonly calls: readonly { readonly operation: Operation; readonly outcome: string; readonly count: number }[];
+  readonly durations: Readonly<Record<Operation, DurationsSnapshot>>;
   readonly retries: number;
   readonly shed: number;
   readonly inFlight: number;
@@ -76,10 +110,28 @@ export interface RevocationSnapshot {
   readonly discovered: number;
 }
 
+/** What is under way, how much may be, and what was refused, by the bound that it met. */
+export interface OverloadSnapshot {
+  /** Calls, apart from those that memory answers at once. */
+  readonly inFlight: number;
+  /** Bytes of requests and answers that wait for the rest of their call. */
+  readonly pendingBytes: number;
+  /** The delay of the event loop that stands. */
+  readonly loopDelayMs: number;
+  readonly limits: Readonly<Record<string, number>>;
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+export interface PoolSnapshot extends Readonly<PoolCounts> {
+  /** Tokens held. */
+  readonly tokens: number;
+}
+
 export interface SpendSnapshot {
   readonly creations: number;
   readonly verifications: number;
   readonly savedVerifications: number;
+  readonly savedCreations: number;
   /** Verifications made on nobody's behalf. */
   readonly renewals: number;
   /** Millionths of a US dollar. */
@@ -108,8 +160,11 @@ export interface StatusParts {
   readonly revalidator: Revalidator;
   readonly sweeper: Sweeper | undefined;
   readonly upstream: ClerkUpstream;
+  readonly pool: TokenPool;
   readonly watchers: WatcherCounts;
   readonly open: () => StatusSnapshot["open"];
+  readonly spans: () => SpansSnapshot;
+  readonly overload: () => OverloadSnapshot;
   readonly isDraining: () => boolean;
 }
 
@@ -124,17 +179,22 @@ const CREATION_USD_MICROS = 1_000;
 const VERIFICATION_USD_MICROS = 10;
 
 export function takeStatus(parts: StatusParts): StatusSnapshot {
-  const { verifier, upstream, cache, revocations, recorder, revalidator, sweeper, watchers } = parts;
+  const { verifier, upstream, cache, feed, revocations, recorder, revalidator, sweeper, watchers, pool } = parts;
   const stats = upstream.stats;
   const savedVerifications = verifier.counts.hits + verifier.joinedCount;
+  const savedCreations = pool.counts.hits + pool.counts.joined;
   return {
     version: parts.version,
     replica: parts.replica,
     open: parts.open(),
+    spans: parts.spans(),
+    overload: parts.overload(),
     startedAtMs: parts.startedAtMs,
     freshness: takeFreshness(parts),
+    feed: { reads: feed.reads, failedReads: feed.failedReads, lag: feed.lag },
     cache: {
       knownEntries: cache.knownCount,
+      knownBytes: cache.knownBytes,
       refusedEntries: cache.refusedCount,
       hits: verifier.counts.hits,
       misses: verifier.counts.misses,
@@ -153,10 +213,12 @@ export function takeStatus(parts: StatusParts): StatusSnapshot {
       creations: stats.creations,
       verifications: stats.verifications,
       savedVerifications,
+      savedCreations,
       renewals: revalidator.renewals,
       spentUsdMicros: stats.creations * CREATION_USD_MICROS + stats.verifications * VERIFICATION_USD_MICROS,
-      savedUsdMicros: savedVerifications * VERIFICATION_USD_MICROS,
+      savedUsdMicros: savedCreations * CREATION_USD_MICROS + savedVerifications * VERIFICATION_USD_MICROS,
     },
+    pool: { ...pool.counts, tokens: pool.size },
     verifications: verifier.counts.rows(),
   };
 }

@@ -48,7 +48,7 @@ export const PEERS: readonly Peer[] = [
   opa,
 ];
 
-const QUICK_PEERS = new Set([gateway, connectNode, grpcJs, nodeHttp2, grpcGo, nginx]);
+const QUICK_PEERS = new Set([gateway, connectNode, grpcJs, nodeHttp2, grpcGo]);
 const QUICK_SHAPES = new Set(["8x16", "64x1", "1x1", "tls"]);
 
 /** Measures the shapes with all peers, round by round: A B C A B C. */

@@ -8,6 +8,7 @@ const NOT_IN_CONFIG: Readonly<Record<string, readonly string[] | "all">> = {
   emulator: "all",
   rpc: ["listen", "tlsCertFile", "tlsKeyFile"],
   clerk: ["machineSecretKey", "machineSecretKeyFile", "secretKey", "secretKeyFile"],
+  tracing: ["headers", "headersFile"],
   redis: ["url", "urlFile", "password", "passwordFile", "sentinelPassword", "verdictKey", "verdictKeyFile", "caFile"],
 };
 

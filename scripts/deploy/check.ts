@@ -1,6 +1,6 @@
 // Judges what deploy/ holds with the programs that will read it: Helm, the Kubernetes API's own schemas, promtool.
 // With --update it also writes the rendered charts below test/deploy/rendered, which `npm test` looks at without Go. With
-// --without-promtool it leaves out the alert rules: promtool takes minutes to build.
+// --pinned it builds promtool from its sources instead of taking the distribution's.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,6 +8,7 @@ import { basename, join } from "node:path";
 import { ROOT } from "../../test/support/process-fixture.ts";
 import { goTool } from "./go-tools.ts";
 import { writeSchemas } from "./kubernetes-schemas.ts";
+import { findPromtool } from "./promtool.ts";
 
 /** The oldest that the chart takes, and a new one. */
 const KUBERNETES = ["v1.30.14", "v1.37.2"];
@@ -49,16 +50,14 @@ function checkAll(): void {
   }
   for (const path of rendered) check(`${basename(path)} is what is kept`, () => compareWithKept(path));
   checkManifests([...rendered, ...plainManifests()]);
-  if (!process.argv.includes("--without-promtool")) checkAlerts();
+  checkAlerts();
 }
 
 function checkAlerts(): void {
-  const promtool = goTool({
-    name: "promtool",
-    package: "github.com/prometheus/prometheus/cmd/promtool",
-    version: "v0.316.0",
-  });
+  const promtool = findPromtool(process.argv.includes("--pinned"));
   const rules = join(ROOT, "deploy/prometheus");
+  const version = /version (\S+)/.exec(run(promtool, ["--version"]))?.[1] ?? "";
+  console.log(`        by promtool ${version}`);
   check("promtool check rules", () => run(promtool, ["check", "rules", join(rules, "alerts.yaml")]));
   check("promtool test rules", () => run(promtool, ["test", "rules", join(rules, "alerts.test.yaml")]));
 }

@@ -10,9 +10,12 @@ export interface GoTool {
   /** Import path of its main package. */
   readonly package: string;
   readonly version: string;
+  /** Build tags, with commas between them. */
+  readonly tags?: string;
 }
 
-const CACHE = join(ROOT, "node_modules/.cache/deploy");
+/** Below node_modules, so that a clean installation begins anew; Go's own caches outlive that. */
+export const CACHE = join(ROOT, "node_modules/.cache/deploy");
 
 /**
  * Builds a program, unless it was built before in this version. Returns its path. What is on the PATH is not taken: another
@@ -20,13 +23,13 @@ const CACHE = join(ROOT, "node_modules/.cache/deploy");
  *
  * @throws Error that says what to install when there is no Go, or why the program does not build
  */
-export function goTool({ name, package: path, version }: GoTool): string {
+export function goTool({ name, package: path, version, tags = "" }: GoTool): string {
   const folder = join(CACHE, `${name}-${version}`);
   const built = join(folder, name);
   if (existsSync(built)) return built;
   mkdirSync(folder, { recursive: true });
   process.stdout.write(`building ${name} ${version} …\n`);
-  runGo(["install", `${path}@${version}`], `${name} ${version}`, folder);
+  runGo(["install", "-tags", tags, `${path}@${version}`], `${name} ${version}`, folder);
   return built;
 }
 

@@ -13,6 +13,7 @@ import { addRevocationsList } from "./revocations-list.ts";
 import { addRevocationsWatch } from "./revocations-watch.ts";
 import { addStatus } from "./status.ts";
 import { addSubjectRevoke } from "./subject-revoke.ts";
+import { addTokenAcquire } from "./token-acquire.ts";
 import { addTokenCreate } from "./token-create.ts";
 import { addTokenList } from "./token-list.ts";
 import { addTokenRevoke } from "./token-revoke.ts";
@@ -52,6 +53,7 @@ export function createProgram(io: CliIo, runner: Runner = new Runner(io)): Comma
 function addClientCommands(program: Command, runner: Runner): void {
   const token = program.command("token").description("Mint, list, verify and revoke tokens.");
   addTokenCreate(token, runner);
+  addTokenAcquire(token, runner);
   addTokenList(token, runner);
   addTokenVerify(token, runner);
   addTokenRevoke(token, runner);

@@ -16,6 +16,7 @@ const HINTS: Readonly<Record<string, string>> = {
   OVERLOADED: "the gateway has too many calls waiting for Clerk; try again shortly",
   TOKEN_NOT_FOUND:
     "the token is unknown or no longer accepted; by its id it can be revoked with --id, and a JWT by its jti with --jwt as well",
+  TOKEN_UNSURE: "the gateway has no token that it knows not to be revoked; try again shortly",
   REVOKED_NOT_BROADCAST:
     "the token is revoked at Clerk and at this replica; repeat the command so that the others learn of it",
   ARGUMENT_INVALID: "correct the fields named above",

@@ -3,6 +3,7 @@ import {
   type Freshness,
   FreshnessState,
   type GetStatusResponse,
+  type PoolStatus,
   type RevocationStatus,
   type Spend,
   type UpstreamStatus,
@@ -28,6 +29,7 @@ export function statusPage(status: GetStatusResponse, nowMs: number, paint: Pain
     ["Cache", cache(status.cache)],
     ["Upstream", upstream(status.upstream)],
     ["Revocations", revocations(status.revocations)],
+    ["Pool", pool(status.pool)],
     ["Spend", spend(status.spend)],
   ];
   return sections
@@ -89,6 +91,17 @@ function revocations(status: RevocationStatus | undefined): Entries {
       ];
 }
 
+function pool(status: PoolStatus | undefined): Entries {
+  return status === undefined
+    ? []
+    : [
+        ["tokens", `${count(status.tokens)} held (${count(status.evictions)} pushed out)`],
+        ["acquired", `${count(status.hits)} from memory, ${count(status.joined)} with another's creation`],
+        ["creations", `${count(status.creations)} awaited, ${count(status.renewals)} ahead of need`],
+        ["failures", count(status.failures)],
+      ];
+}
+
 function spend(status: Spend | undefined): Entries {
   return status === undefined
     ? []
@@ -97,14 +110,14 @@ function spend(status: Spend | undefined): Entries {
         [
           "saved",
           {
-            text: `${dollars(status.savedUsdMicros)} on ${count(status.savedVerifications)} verifications`,
+            text: `${dollars(status.savedUsdMicros)} on ${spendText({ creations: status.savedCreations, verifications: status.savedVerifications })}`,
             format: "green",
           },
         ],
       ];
 }
 
-function spendText({ creations, verifications }: Spend): string {
+function spendText({ creations, verifications }: Pick<Spend, "creations" | "verifications">): string {
   return `${count(creations)} creations and ${count(verifications)} verifications`;
 }
 

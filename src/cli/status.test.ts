@@ -37,8 +37,10 @@ function sample(): GetStatusResponse {
       queued: 5n,
     },
     revocations: { live: 12n, unrecorded: 1n, watchers: 2n, slowConsumers: 0n },
+    pool: { tokens: 2n, hits: 300n, joined: 20n, creations: 3n, renewals: 4n, failures: 1n, evictions: 5n },
     spend: {
       creations: 2n,
+      savedCreations: 320n,
       verifications: 210n,
       savedVerifications: 9790n,
       spentUsdMicros: 4100n,
@@ -90,7 +92,10 @@ describe("status", () => {
       "create 2, verify 211",
       "4 in flight, 5 queued",
       "$0.0041 on 2 creations and 210 verifications",
-      "$1.0979 on 9,790 verifications",
+      "2 held (5 pushed out)",
+      "300 from memory, 20 with another's creation",
+      "3 awaited, 4 ahead of need",
+      "$1.0979 on 320 creations and 9,790 verifications",
     ]) {
       expect(out).toContain(part);
     }

@@ -4,20 +4,17 @@ import { type Command, Option } from "commander";
 import {
   type CreateTokenRequest,
   CreateTokenRequestSchema,
-  type CreateTokenResponse,
   CreateTokenResponseSchema,
   TokenFormat,
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { parseDurationMs, parsePositiveDurationMs } from "./arguments.ts";
+import { printSecret } from "./created-token.ts";
 import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
 import { withGateway } from "./gateway-connection.ts";
 import type { Invocation, Runner } from "./invocation.ts";
 import { readJsonInput } from "./json-input.ts";
 import { messageJson } from "./message-json.ts";
-import { plainText } from "./plain-text.ts";
-import { fields } from "./text-layout.ts";
-import { tokenFields } from "./token-text.ts";
 
 interface Options {
   readonly format?: "opaque" | "jwt";
@@ -59,7 +56,7 @@ async function createToken(run: Invocation<Options>): Promise<number> {
   if (run.json) {
     await run.printer.line(messageJson(CreateTokenResponseSchema, response));
   } else {
-    await printCreated(run, response);
+    await printSecret(run, "created", response.secret, response.token);
   }
   return EXIT.ok;
 }
@@ -80,14 +77,4 @@ async function requestFrom(run: Invocation<Options>): Promise<CreateTokenRequest
     request.minRemainingTtl = durationFromMs(minRemainingTtl);
   }
   return request;
-}
-
-async function printCreated(run: Invocation<Options>, { token, secret }: CreateTokenResponse): Promise<void> {
-  const { printer } = run;
-  await printer.line(plainText(secret));
-  if (token !== undefined) {
-    printer.note(
-      `${printer.paintErr("green", "created")}\n${fields(tokenFields(token, Date.now()), printer.paintErr)}`,
-    );
-  }
 }

@@ -44,6 +44,18 @@ const CHECKS: readonly Check[] = [
     },
   },
   {
+    paths: ["tracing.headers", "tracing.endpoint", "gateway.insecure"],
+    find: ({ tracing, gateway }) => {
+      if (tracing.headers === undefined || tracing.endpoint === undefined || gateway.insecure) return undefined;
+      const url = new URL(tracing.endpoint);
+      if (url.protocol === "https:" || isLoopback(url.hostname.replace(/^\[|\]$/g, ""))) return undefined;
+      return {
+        what: "would go unencrypted to another machine with every batch of traces",
+        fix: "give OTEL_EXPORTER_OTLP_ENDPOINT with https, or set GATEWAY_INSECURE=true if the network in between is safe",
+      };
+    },
+  },
+  {
     paths: ["admin.listen", "rpc.listen"],
     find: ({ admin, rpc }) =>
       addressesCollide(admin.listen, rpc.listen)
@@ -62,6 +74,16 @@ const CHECKS: readonly Check[] = [
     find: ({ rpc }) =>
       rpc.tlsKeyFile !== undefined && rpc.tlsCertFile === undefined
         ? { what: "is given without GATEWAY_TLS_CERT_FILE", fix: "give both, or neither" }
+        : undefined,
+  },
+  {
+    paths: ["limits.maxPendingBytes", "rpc.maxMessageBytes"],
+    find: ({ limits, rpc }) =>
+      limits.maxPendingBytes < rpc.maxMessageBytes
+        ? {
+            what: `is ${limits.maxPendingBytes}, less than one message of GATEWAY_MAX_MESSAGE_BYTES, which is ${rpc.maxMessageBytes}`,
+            fix: "raise it, or lower GATEWAY_MAX_MESSAGE_BYTES",
+          }
         : undefined,
   },
   {

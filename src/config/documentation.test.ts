@@ -26,7 +26,7 @@ describe("the documentation of the configuration", () => {
   test("gives every variable and key to one setting only", () => {
     const variables = listSettings().map(({ facts }) => facts.variable);
     expect(new Set(variables).size).toBe(variables.length);
-    expect(variables).toHaveLength(45);
+    expect(variables).toHaveLength(65);
   });
 
   test("has an example that the gateway takes", () => {
@@ -34,7 +34,7 @@ describe("the documentation of the configuration", () => {
     const readFile = (path: string) => (path === "example.yaml" ? example : "ak_0123456789\n");
     const { config } = loadConfig({ env: {}, file: "example.yaml", readFile, needsKey: true });
     expect(config.rpc.listen).toEqual({ host: "::1", port: 50051 });
-    expect(config.log).toEqual({ level: "debug", format: "pretty" });
+    expect(config.log).toEqual({ level: "debug", format: "pretty", access: "off" });
     expect(Object.keys(parse(example))).toEqual(["rpc", "clerk", "cache", "log"]);
   });
 

@@ -6,6 +6,7 @@ import { FILE_SUFFIX } from "./text-source.ts";
 const GROUP_TITLES: Readonly<Record<string, string>> = {
   gateway: "The gateway as a whole",
   rpc: "The RPC port",
+  limits: "How much the RPC port takes on",
   admin: "The admin port",
   emulator: "The emulator",
   clerk: "Clerk's API",
@@ -13,6 +14,7 @@ const GROUP_TITLES: Readonly<Record<string, string>> = {
   revocations: "Revocations",
   watch: "Watchers",
   log: "Logs",
+  tracing: "Traces",
 };
 
 const INTRODUCTION = `# Configuration

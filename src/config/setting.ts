@@ -105,27 +105,71 @@ export function listenOrSocket(variable: string, initial: string, description: s
     .register(settingFacts, { variable, kind: "text", description, accepts, initial });
 }
 
+const BASE_URL = "an http or https URL without credentials, query or fragment";
+
+function baseUrl() {
+  const error = `is not ${BASE_URL}`;
+  return z.string({ error }).transform((text, context): string => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    // The text is searched too, because an empty query or fragment leaves no trace in the parsed URL.
+    const isBase = url?.username === "" && url.password === "" && !/[?#\s]/.test(text);
+    if (url !== undefined && isBase && /^https?:$/.test(url.protocol)) return url.href.replace(/\/+$/, "");
+    context.addIssue({ code: "custom", message: error });
+    return z.NEVER;
+  });
+}
+
 /** A base URL; its value has no slash at the end. */
 export function httpUrl(variable: string, initial: string, description: string) {
-  const accepts = "an http or https URL without credentials, query or fragment";
-  const error = `is not ${accepts}`;
+  const facts = { variable, kind: "text", description, accepts: BASE_URL, initial } as const;
+  return baseUrl().prefault(initial).register(settingFacts, facts);
+}
+
+/** The same, where it need not be given. */
+export function optionalHttpUrl(variable: string, description: string) {
+  const facts = { variable, kind: "text", description, accepts: BASE_URL, initial: "not set" } as const;
+  return baseUrl().optional().register(settingFacts, facts);
+}
+
+const RATIO = "a number from 0 to 1";
+
+/** `undefined` when it is none. */
+function parseRatio(value: string | number): number | undefined {
+  if (typeof value === "string" && !/^(?:\d{1,4}(?:\.\d{0,9})?|\.\d{1,9})$/.test(value)) return undefined;
+  const parsed = Number(value);
+  return parsed >= 0 && parsed <= 1 ? parsed : undefined;
+}
+
+/** A share of something. */
+export function ratio(variable: string, initial: string, description: string) {
+  const error = `is not ${RATIO}`;
   return z
-    .string({ error })
-    .transform((text, context): string => {
-      const url = baseUrlOf(text);
-      if (url !== undefined) return url;
+    .union([z.number(), z.string()], { error })
+    .transform((value, context): number => {
+      const parsed = parseRatio(value);
+      if (parsed !== undefined) return parsed;
       context.addIssue({ code: "custom", message: error });
       return z.NEVER;
     })
     .prefault(initial)
-    .register(settingFacts, { variable, kind: "text", description, accepts, initial });
+    .register(settingFacts, { variable, kind: "text", description, accepts: RATIO, initial });
 }
 
-function baseUrlOf(text: string): string | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  // The text is searched too, because an empty query or fragment leaves no trace in the parsed URL.
-  const isBase = url?.username === "" && url.password === "" && !/[?#\s]/.test(text);
-  return url !== undefined && isBase && /^https?:$/.test(url.protocol) ? url.href.replace(/\/+$/, "") : undefined;
+/** Which calls the access log has. */
+export function accessLog(variable: string, description: string) {
+  const accepts = `off, errors, or ${RATIO}`;
+  const error = `is not ${accepts}`;
+  return z
+    .union([z.number(), z.string()], { error })
+    .transform((value, context): "off" | "errors" | number => {
+      if (value === "off" || value === "errors") return value;
+      const parsed = parseRatio(value);
+      if (parsed !== undefined) return parsed;
+      context.addIssue({ code: "custom", message: error });
+      return z.NEVER;
+    })
+    .prefault("off")
+    .register(settingFacts, { variable, kind: "text", description, accepts, initial: "off" });
 }
 
 /** The name of this process among its like: the one given, or the one that `generate` makes up. */
@@ -189,22 +233,6 @@ export function secretText(
     })
     .optional()
     .register(settingFacts, { variable, kind: "secret", description, accepts, initial: "not set" });
-}
-
-/** A base URL that need not be given. */
-export function optionalUrl(variable: string, description: string) {
-  const accepts = "an http or https URL without credentials, query or fragment";
-  const error = `is not ${accepts}`;
-  return z
-    .string({ error })
-    .transform((text, context): string => {
-      const url = baseUrlOf(text);
-      if (url !== undefined) return url;
-      context.addIssue({ code: "custom", message: error });
-      return z.NEVER;
-    })
-    .optional()
-    .register(settingFacts, { variable, kind: "text", description, accepts, initial: "not set" });
 }
 
 /** Text of a form that need not be given. */

@@ -6,27 +6,33 @@ import { clerkSettings } from "./settings/clerk.ts";
 import { emulatorSettings } from "./settings/emulator.ts";
 import { gatewaySettings } from "./settings/gateway.ts";
 import { jwtSettings } from "./settings/jwt.ts";
+import { limitsSettings } from "./settings/limits.ts";
 import { logSettings } from "./settings/log.ts";
 import { outOfBandSettings } from "./settings/out-of-band.ts";
+import { poolSettings } from "./settings/pool.ts";
 import { redisSettings } from "./settings/redis.ts";
 import { revocationsSettings } from "./settings/revocations.ts";
 import { rpcSettings } from "./settings/rpc.ts";
+import { tracingSettings } from "./settings/tracing.ts";
 import { watchSettings } from "./settings/watch.ts";
 
 /** Every setting, grouped as in `Config` and in the file. The types, the checks and the documentation derive from it. */
 export const configSchema = z.strictObject({
   gateway: gatewaySettings,
   rpc: rpcSettings,
+  limits: limitsSettings,
   admin: adminSettings,
   emulator: emulatorSettings,
   clerk: clerkSettings,
   jwt: jwtSettings,
   cache: cacheSettings,
+  pool: poolSettings,
   redis: redisSettings,
   outOfBand: outOfBandSettings,
   revocations: revocationsSettings,
   watch: watchSettings,
   log: logSettings,
+  tracing: tracingSettings,
 });
 
 /** The configuration, complete and valid. Its secrets are `Secret`s. */

@@ -65,7 +65,9 @@ export class Api {
   /** Returns what is called with the status when it is answered, and with `undefined` when the connection closes. */
   #begin(request: IncomingMessage, match: RouteMatch | undefined, operation: string, traceId: string): End {
     const startedMs = performance.now();
-    const count = this.#parts.requests.begin(operation);
+    const { requests } = this.#parts;
+    requests.noteTrace(operation, header(request, "traceparent"), header(request, "tracestate"));
+    const count = requests.begin(operation);
     let ended = false;
     return (status) => {
       if (ended) return;

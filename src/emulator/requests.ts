@@ -15,9 +15,32 @@ interface Counter {
   statuses: Record<string, number>;
 }
 
+/** A request's place in a trace (W3C Trace Context), as it came. */
+export interface SeenTrace {
+  readonly operation: string;
+  readonly traceparent: string;
+  readonly tracestate: string | undefined;
+}
+
+/** The last so many are kept. */
+const MAX_TRACES = 1_000;
+
 /** Counts API requests by operation. Requests to the control API are not counted. */
 export class RequestCounters {
   #counters = new Map<string, Counter>();
+  #traces: SeenTrace[] = [];
+
+  /** The traces that requests said they belong to, in their order. */
+  get traces(): readonly SeenTrace[] {
+    return this.#traces;
+  }
+
+  /** Notes which trace a request is part of; nothing when it names none. */
+  noteTrace(operation: string, traceparent: string | undefined, tracestate: string | undefined): void {
+    if (traceparent === undefined) return;
+    if (this.#traces.length >= MAX_TRACES) this.#traces.shift();
+    this.#traces.push({ operation, traceparent, tracestate });
+  }
 
   /** Counts a request that has arrived. Call what it returns once, with the status answered, when it has ended. */
   begin(operation: string): (status: number | undefined) => void {
@@ -45,6 +68,7 @@ export class RequestCounters {
 
   reset(): void {
     this.#counters = new Map();
+    this.#traces = [];
   }
 
   #counterOf(operation: string): Counter {

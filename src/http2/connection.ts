@@ -6,6 +6,7 @@ import { FrameReader } from "./frame-reader.ts";
 import { Output } from "./output.ts";
 import { ConnectionError, ErrorCode } from "./protocol-error.ts";
 import type { ServerStream } from "./server-stream.ts";
+import { readSocket } from "./socket-reading.ts";
 import { Streams } from "./streams.ts";
 import type { StreamsOwner } from "./streams-owner.ts";
 
@@ -13,16 +14,27 @@ import type { StreamsOwner } from "./streams-owner.ts";
 const DRAIN_PING = Buffer.from("draining", "latin1");
 /** How long a client has to close its end after ours, so that what it still sends does not meet a reset. */
 const LINGER_MS = 1000;
+/** What is read and dropped of a client that goes on sending after it was told to stop, before it is cut. */
+const MAX_DROPPED_BYTES = 1024 * 1024;
+/** What a client that sends without a pause has read before all others get their turn; the kernel gives 64 KiB at once. */
+const TURN_BYTES = 64 * 1024;
+/** Input that comes within so long is of one turn. */
+const TURN_MS = 5;
 
 /** One client's connection: its socket, its life from preface to end, and the streams on it. */
 export class Connection implements StreamsOwner {
+  /** What carries it. */
+  readonly socket: Socket;
   readonly #context: EngineContext;
-  readonly #socket: Socket;
   readonly #output: Output;
   readonly #reader: FrameReader;
   readonly #streams: Streams;
   readonly #openedAtMs = performance.now();
   #isReading = false;
+  #turnBeganMs = this.#openedAtMs;
+  #turnBytes = 0;
+  #isWaitingForTurn = false;
+  #droppedBytes = 0;
   #isPaused = false;
   /** Nothing is read or written any more; what was written is on its way out. */
   #isOver = false;
@@ -37,13 +49,13 @@ export class Connection implements StreamsOwner {
   #takenBytes = 0;
   #takenAtMs = this.#openedAtMs;
 
-  constructor(socket: Socket, context: EngineContext) {
-    this.#socket = socket;
+  constructor(accepted: Socket, context: EngineContext) {
     this.#context = context;
+    this.socket = readSocket(accepted, context.readBuffer, (bytes, length) => this.#onRead(bytes, length));
+    const { socket } = this;
     this.#output = new Output(socket, context.slabs);
     this.#streams = new Streams(context, this, this.#output, this.#openedAtMs);
     this.#reader = new FrameReader(this.#streams, context.limits);
-    socket.on("data", this.#onChunk);
     socket.on("drain", this.#onDrain);
     // A client that has said its last word cannot open windows any more.
     socket.once("end", () => {
@@ -80,10 +92,10 @@ export class Connection implements StreamsOwner {
 
   flush(): void {
     this.#output.flush();
-    const { writableLength } = this.#socket;
+    const { writableLength } = this.socket;
     if (writableLength <= this.#context.limits.maxUnsentBytes || this.#isPaused || this.#isOver) return;
     this.#isPaused = true;
-    this.#socket.pause();
+    this.socket.pause();
   }
 
   onPingAck(): void {
@@ -99,7 +111,7 @@ export class Connection implements StreamsOwner {
     const { limits } = this.#context;
     const isStalled = this.#isStalled(nowMs);
     if (this.#isOver) {
-      if (isStalled || (this.#socket.writableLength === 0 && nowMs - this.#overAtMs > LINGER_MS)) this.destroy();
+      if (isStalled || (this.socket.writableLength === 0 && nowMs - this.#overAtMs > LINGER_MS)) this.destroy();
     } else if (!this.#streams.hasSettings && nowMs - this.#openedAtMs > limits.settingsTimeoutMs) {
       this.#fail(new ConnectionError(ErrorCode.SETTINGS_TIMEOUT, "no SETTINGS in time"));
     } else if (!this.#isPaused && nowMs - this.#midwaySinceMs > limits.requestTimeoutMs) {
@@ -114,17 +126,21 @@ export class Connection implements StreamsOwner {
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
-  readonly #onChunk = (chunk: Buffer): void => {
-    if (this.#isOver) return;
+  #onRead(bytes: Buffer, length: number): void {
+    if (this.#isOver) {
+      this.#droppedBytes += length;
+      if (this.#droppedBytes > MAX_DROPPED_BYTES) this.destroy();
+      return;
+    }
     const nowMs = performance.now();
     this.#activeAtMs = nowMs;
     this.#isReading = true;
     this.#streams.begin(nowMs);
     try {
-      this.#reader.read(chunk);
+      this.#reader.read(bytes, length);
     } catch (error) {
       this.#fail(error);
     }
@@ -132,6 +148,26 @@ export class Connection implements StreamsOwner {
     this.#streams.finish();
     this.#noteMidway(nowMs);
     this.flush();
+    this.#takeTurns(length, nowMs);
+  }
+
+  /** The runtime reads up to two mebibytes of one connection before it looks at the next. */
+  #takeTurns(bytes: number, nowMs: number): void {
+    if (nowMs - this.#turnBeganMs > TURN_MS) {
+      this.#turnBeganMs = nowMs;
+      this.#turnBytes = 0;
+    }
+    this.#turnBytes += bytes;
+    if (this.#turnBytes < TURN_BYTES || this.#isPaused || this.#isOver || this.#isWaitingForTurn) return;
+    this.#turnBytes = 0;
+    this.#isWaitingForTurn = true;
+    this.socket.pause();
+    setImmediate(this.#onTurn);
+  }
+
+  readonly #onTurn = (): void => {
+    this.#isWaitingForTurn = false;
+    if (!this.#isPaused) this.socket.resume();
   };
 
   readonly #onDrain = (): void => {
@@ -143,7 +179,7 @@ export class Connection implements StreamsOwner {
     this.#isPaused = false;
     // The client is not to blame for what was not read meanwhile.
     if (this.#reader.isMidway) this.#midwaySinceMs = nowMs;
-    this.#socket.resume();
+    if (!this.#isWaitingForTurn) this.socket.resume();
   };
 
   #noteMidway(nowMs: number): void {
@@ -167,7 +203,7 @@ export class Connection implements StreamsOwner {
 
   /** Whether the kernel has taken none of the output for too long. */
   #isStalled(nowMs: number): boolean {
-    const { writableLength } = this.#socket;
+    const { writableLength } = this.socket;
     const takenBytes = this.#output.writtenBytes - writableLength;
     if (writableLength === 0 || takenBytes !== this.#takenBytes) this.#takenAtMs = nowMs;
     this.#takenBytes = takenBytes;
@@ -205,10 +241,10 @@ export class Connection implements StreamsOwner {
     this.#isOver = true;
     this.#overAtMs = performance.now();
     this.#output.flush();
-    this.#socket.end();
+    this.socket.end();
     this.#streams.closeAll();
     // Whatever else the client sends is dropped, so that it does not meet a reset before it has read what was sent.
-    this.#socket.resume();
+    this.socket.resume();
   }
 
   #onClose(): void {

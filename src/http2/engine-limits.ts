@@ -2,6 +2,8 @@
 export interface EngineLimits {
   /** Announced as SETTINGS_MAX_CONCURRENT_STREAMS; streams beyond it are refused. */
   readonly maxConcurrentStreams: number;
+  /** Streams of all connections together; beyond it those are refused whose connection has more than a few. */
+  readonly maxStreams: number;
   /** The largest header section, by the measure of RFC 9113, 6.5.2; a larger one is answered 431. */
   readonly maxHeaderListBytes: number;
   /** The largest header block, compressed, and the most CONTINUATION frames it may come in. */
@@ -40,6 +42,8 @@ export interface EngineLimits {
 export const DEFAULT_LIMITS: EngineLimits = {
   // One process behind one connection may well have hundreds of calls open; beyond it calls wait at the client.
   maxConcurrentStreams: 1000,
+  // About a kibibyte each while they wait for their client.
+  maxStreams: 20_000,
   // gRPC's own servers allow 8 KiB of metadata; twice that leaves room for tracing headers and a bearer JWT.
   maxHeaderListBytes: 16 * 1024,
   maxHeaderBlockBytes: 32 * 1024,

@@ -4,6 +4,8 @@ import { DEFAULT_LIMITS, type EngineLimits } from "./engine-limits.ts";
 import { SlabPool } from "./output.ts";
 import type { UnreadTotal } from "./receive-window.ts";
 import type { ServerStream } from "./server-stream.ts";
+import { newReadBuffer } from "./socket-reading.ts";
+import type { StreamTotal } from "./stream-table.ts";
 import type { UnaryLane } from "./unary-lane.ts";
 
 export interface EngineOptions {
@@ -24,7 +26,10 @@ export interface EngineContext {
   readonly limits: EngineLimits;
   readonly lanes: ReadonlyMap<string, UnaryLane>;
   readonly slabs: SlabPool;
+  /** What every connection reads into: it holds something for as long as that is being looked at. */
+  readonly readBuffer: Buffer;
   readonly unread: UnreadTotal;
+  readonly streams: StreamTotal;
   readonly onStream: (stream: ServerStream) => void;
   readonly onError: (error: unknown) => void;
   /** Has the connection's output sent before the next event is looked at. */
@@ -59,7 +64,9 @@ export class Http2Engine {
       limits: { ...DEFAULT_LIMITS, ...limits },
       lanes: new Map(lanes.map((lane) => [lane.path, lane])),
       slabs: new SlabPool(),
+      readBuffer: newReadBuffer(),
       unread: { bytes: 0 },
+      streams: { open: 0, refused: 0 },
       onStream,
       onError,
       flushLater: (connection) => this.#flushLater(connection),
@@ -67,14 +74,18 @@ export class Http2Engine {
     };
   }
 
-  /** Serves a connection of which nothing has been read yet, or whose first bytes have been put back. */
-  accept(socket: Socket): void {
+  /**
+   * Serves a connection of which nothing has been read yet, or whose first bytes have been put back.
+   * @returns the socket that carries it from now on
+   */
+  accept(socket: Socket): Socket {
     // Its events are over: nothing would ever take it out again.
-    if (socket.closed) return;
+    if (socket.closed) return socket;
     const connection = new Connection(socket, this.#context);
     this.#connections.add(connection);
     if (this.#isDraining) connection.drain(performance.now());
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS).unref();
+    return connection.socket;
   }
 
   /** Tells every client to go elsewhere; connections end when their calls have. */
@@ -90,9 +101,13 @@ export class Http2Engine {
   }
 
   get counts(): EngineCounts {
-    let streams = 0;
-    for (const connection of this.#connections) streams += connection.streamCount;
-    return { connections: this.#connections.size, streams, unreadBytes: this.#context.unread.bytes };
+    const { streams, unread } = this.#context;
+    return { connections: this.#connections.size, streams: streams.open, unreadBytes: unread.bytes };
+  }
+
+  /** Streams refused so far because there were too many. */
+  get refusedStreams(): number {
+    return this.#context.streams.refused;
   }
 
   #flushLater(connection: Connection): void {

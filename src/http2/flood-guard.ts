@@ -9,6 +9,7 @@ const RESETS_PER_REQUEST = 0.1;
 /** A stream that was waited for so long was not opened to be reset: no more of them can be than fit into the time. */
 const PATIENCE_MS = 100;
 const PATIENT_RESET_COST = 0.1;
+const TOO_LARGE_COST = 4;
 
 /** Counts what a client does that costs it nothing and us something, against what is left of its budgets. */
 export class FloodGuard {
@@ -43,6 +44,16 @@ export class FloodGuard {
     this.#resetsLeft -= livedMs < PATIENCE_MS ? 1 : PATIENT_RESET_COST;
     if (this.#resetsLeft < 0) this.#refill(nowMs);
     if (this.#resetsLeft < 0) throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many streams reset");
+  }
+
+  /**
+   * A header section was too large: reading it all the same, for the sake of the table, cost as much as many requests.
+   * @throws ConnectionError ENHANCE_YOUR_CALM
+   */
+  tooLarge(nowMs: number): void {
+    this.#resetsLeft -= TOO_LARGE_COST;
+    if (this.#resetsLeft < 0) this.#refill(nowMs);
+    if (this.#resetsLeft < 0) throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many headers too large");
   }
 
   /** @throws ConnectionError ENHANCE_YOUR_CALM */

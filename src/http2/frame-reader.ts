@@ -87,36 +87,38 @@ export class FrameReader {
     return this.#restBytes > 0 || this.#block !== undefined;
   }
 
-  /** @throws ConnectionError */
-  read(chunk: Buffer): void {
-    let position = this.#prefaceLeft > 0 ? this.#readPreface(chunk) : 0;
-    if (this.#restBytes > 0) position = this.#finishFrame(chunk, position);
-    while (chunk.length - position >= FRAME_HEADER_BYTES) {
-      const length = lengthAt(chunk, position);
-      const end = position + FRAME_HEADER_BYTES + length;
-      if (end > chunk.length) break;
-      this.#readFrame(chunk, position, end);
+  /**
+   * Reads the first `length` of `bytes`, which may hold anything else after the call.
+   * @throws ConnectionError
+   */
+  read(bytes: Buffer, length: number): void {
+    let position = this.#prefaceLeft > 0 ? this.#readPreface(bytes, length) : 0;
+    if (this.#restBytes > 0) position = this.#finishFrame(bytes, position, length);
+    while (length - position >= FRAME_HEADER_BYTES) {
+      const end = position + FRAME_HEADER_BYTES + lengthAt(bytes, position);
+      if (end > length) break;
+      this.#readFrame(bytes, position, end);
       position = end;
     }
-    if (position < chunk.length) this.#keep(chunk, position, chunk.length - position);
+    if (position < length) this.#keep(bytes, position, length, length - position);
   }
 
-  #readPreface(chunk: Buffer): number {
-    const length = Math.min(this.#prefaceLeft, chunk.length);
+  #readPreface(bytes: Buffer, length: number): number {
+    const count = Math.min(this.#prefaceLeft, length);
     const from = PREFACE.length - this.#prefaceLeft;
-    if (PREFACE.compare(chunk, 0, length, from, from + length) !== 0) {
+    if (PREFACE.compare(bytes, 0, count, from, from + count) !== 0) {
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "not HTTP/2");
     }
-    this.#prefaceLeft -= length;
-    return length;
+    this.#prefaceLeft -= count;
+    return count;
   }
 
-  /** Adds to the frame that an earlier chunk began. Returns where the next one begins. */
-  #finishFrame(chunk: Buffer, position: number): number {
-    let at = this.#keep(chunk, position, FRAME_HEADER_BYTES);
+  /** Adds to the frame that an earlier chunk began what `bytes[position, length)` has of it. Returns where the next begins. */
+  #finishFrame(bytes: Buffer, position: number, length: number): number {
+    let at = this.#keep(bytes, position, length, FRAME_HEADER_BYTES);
     if (this.#restBytes < FRAME_HEADER_BYTES) return at;
     const end = FRAME_HEADER_BYTES + lengthAt(this.#rest, 0);
-    at = this.#keep(chunk, at, end);
+    at = this.#keep(bytes, at, length, end);
     if (this.#restBytes < end) return at;
     const frame = this.#rest;
     this.#rest = EMPTY;
@@ -125,17 +127,17 @@ export class FrameReader {
     return at;
   }
 
-  /** Adds what follows `at` to the rest, until that has `upTo` bytes. Returns where it stopped. */
-  #keep(chunk: Buffer, at: number, upTo: number): number {
-    const to = Math.min(chunk.length, at + Math.max(0, upTo - this.#restBytes));
-    const length = this.#restBytes + to - at;
+  /** Adds `bytes[start, end)` to the rest, until that has `upTo` bytes. Returns where it stopped. */
+  #keep(bytes: Buffer, start: number, end: number, upTo: number): number {
+    const to = Math.min(end, start + Math.max(0, upTo - this.#restBytes));
+    const length = this.#restBytes + to - start;
     if (length > this.#rest.length) {
       // Twice as much each time, lest a frame that comes byte by byte be copied for every byte.
       const larger = Buffer.allocUnsafeSlow(Math.max(length, Math.min(upTo, 2 * this.#rest.length)));
       this.#rest.copy(larger, 0, 0, this.#restBytes);
       this.#rest = larger;
     }
-    chunk.copy(this.#rest, this.#restBytes, at, to);
+    bytes.copy(this.#rest, this.#restBytes, start, to);
     this.#restBytes = length;
     return to;
   }

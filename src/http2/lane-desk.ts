@@ -66,7 +66,7 @@ export class LaneDesk {
     const output = this.#output;
     output.reserve(prefix.length + lane.maxAnswerBytes + suffix.length);
     const bodyAt = output.length + prefix.length;
-    const bytes = lane.answer(body, start, end, output.buffer, bodyAt);
+    const bytes = lane.answer(body, start, end, output.buffer, bodyAt, reply);
     if (bytes === 0) return false;
     if (bytes > this.#sender.window || bytes > stream.sendWindow || this.#sender.mustShrinkTable) {
       const waiting = Buffer.from(output.buffer.subarray(bodyAt, bodyAt + bytes));

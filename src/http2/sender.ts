@@ -107,7 +107,7 @@ export class Sender {
   }
 
   forget(stream: ServerStream): void {
-    this.#ready.delete(stream);
+    if (this.#ready.size > 0) this.#ready.delete(stream);
   }
 
   /** @throws ConnectionError when the connection's window overflows, or the increment is none */

@@ -13,13 +13,14 @@ import { RecentIds } from "./recent-ids.ts";
 import { type ReadRequest, RequestReader } from "./request-reader.ts";
 import { Sender } from "./sender.ts";
 import { ServerStream, type StreamHost } from "./server-stream.ts";
+import { StreamTable } from "./stream-table.ts";
 import type { StreamsOwner } from "./streams-owner.ts";
 
 const HEADERS_TOO_LARGE = encodeFields([[":status", "431"]]);
 
 /** The streams of one connection: what its frames mean (RFC 9113, 5 and 6). */
 export class Streams implements FrameSink, StreamHost {
-  readonly open = new Map<number, ServerStream>();
+  readonly open: StreamTable;
   readonly sender: Sender;
   /** The highest identifier that the client has used. */
   lastStreamId = 0;
@@ -39,6 +40,7 @@ export class Streams implements FrameSink, StreamHost {
 
   constructor(context: EngineContext, owner: StreamsOwner, output: Output, nowMs: number) {
     const { limits, lanes, unread } = context;
+    this.open = new StreamTable(limits, context.streams);
     this.#context = context;
     this.#owner = owner;
     this.#output = output;
@@ -50,7 +52,6 @@ export class Streams implements FrameSink, StreamHost {
     this.#desk = new LaneDesk(this.sender, output);
   }
 
-  /** A chunk of input is about to be read. */
   begin(nowMs: number): void {
     this.#nowMs = nowMs;
   }
@@ -73,7 +74,7 @@ export class Streams implements FrameSink, StreamHost {
     this.#guard.request();
     const request = this.#requests.read(bytes, start, end);
     if (id > this.acceptUpTo) return;
-    if (this.open.size >= this.#context.limits.maxConcurrentStreams) this.#refuse(id, ErrorCode.REFUSED_STREAM);
+    if (!this.open.hasRoom()) this.#refuse(id, ErrorCode.REFUSED_STREAM);
     else if (selfDependent || request === "malformed") this.#refuse(id, ErrorCode.PROTOCOL_ERROR);
     else if (request === "too_large") this.#refuseHeaders(id, endStream);
     else this.#onRequest(id, request, endStream);
@@ -183,7 +184,7 @@ export class Streams implements FrameSink, StreamHost {
     stream.bodyBytesLeft = contentLength;
     stream.remoteEnded = endStream;
     stream.openedAtMs = this.#nowMs;
-    this.open.set(id, stream);
+    this.open.add(stream);
     if (lane !== undefined && !endStream) {
       stream.lane = lane;
       stream.waitingSinceMs = this.#nowMs;
@@ -276,8 +277,9 @@ export class Streams implements FrameSink, StreamHost {
     const stream = new ServerStream(this, id, head, 0);
     stream.remoteEnded = endStream;
     stream.isUnwanted = true;
-    this.open.set(id, stream);
+    this.open.add(stream);
     stream.respond(HEADERS_TOO_LARGE, true);
+    this.#guard.tooLarge(this.#nowMs);
   }
 
   #onSent(stream: ServerStream): void {
@@ -289,7 +291,7 @@ export class Streams implements FrameSink, StreamHost {
   #close(stream: ServerStream): void {
     if (stream.isClosed) return;
     stream.isClosed = true;
-    this.open.delete(stream.id);
+    this.open.delete(stream);
     this.sender.forget(stream);
     this.#receive.giveStream(stream, stream.unreadBytes);
     stream.consumer?.onOver();

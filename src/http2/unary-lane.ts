@@ -16,9 +16,10 @@ export interface UnaryLane {
   /**
    * Writes the body of the answer to the request body `body[start, end)` into `target` from `offset` on.
    *
+   * @param reply what `admit` gave for the head of the call
    * @returns how many bytes it wrote; 0 to serve the call the ordinary way. Must not throw, nor keep `body`.
    */
-  answer(body: Uint8Array, start: number, end: number, target: Buffer, offset: number): number;
+  answer(body: Uint8Array, start: number, end: number, target: Buffer, offset: number, reply: LaneReply): number;
   /** Told, after a chunk of input, how many of its calls were answered and how long the chunk took, in milliseconds. */
   answered(count: number, durationMs: number): void;
 }

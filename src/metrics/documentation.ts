@@ -1,5 +1,5 @@
 import { createMetrics } from "../metrics.ts";
-import type { StatusSnapshot, VerificationCount } from "../status.ts";
+import type { DurationsSnapshot, StatusSnapshot, VerificationCount } from "../status.ts";
 
 const INTRODUCTION = `# Metrics
 
@@ -21,7 +21,7 @@ What \`prom-client\` tells of every Node.js process is there too: \`process_cpu_
 `;
 
 /** Label values that callers cause are in no closed set worth listing. */
-const OPEN_LABELS: ReadonlySet<string> = new Set(["service", "method", "code", "version", "node", "le"]);
+const OPEN_LABELS: ReadonlySet<string> = new Set(["service", "method", "code", "outcome", "version", "node", "le"]);
 
 type Verdict = VerificationCount["verdict"];
 type VerdictSource = VerificationCount["source"];
@@ -85,29 +85,56 @@ const SOURCES: Readonly<Record<VerdictSource, true>> = {
   local: true,
   fact: true,
 };
-const NONE = { create: 0, list: 0, revoke: 0, verify: 0 };
+const NO_DURATIONS: DurationsSnapshot = { boundsMs: [], counts: [], sumMs: 0 };
+const NONE = { create: 0, keys: 0, list: 0, revoke: 0, verify: 0 };
 
 /** A status from which every metric has every label. */
 const FULL: StatusSnapshot = {
   version: "",
   replica: "",
-  open: { connections: 0, streams: 0 },
+  open: { connections: 0, streams: 0, refusedStreams: 0 },
+  overload: {
+    inFlight: 0,
+    pendingBytes: 0,
+    loopDelayMs: 0,
+    limits: { connections: 0, streams: 0, in_flight: 0, watchers: 0, pending_bytes: 0 },
+    refused: { connections: 0, streams: 0, in_flight: 0, watchers: 0, pending_bytes: 0, event_loop: 0 },
+  },
+  spans: { exported: 0, failed: 0, dropped: 0 },
   startedAtMs: 0,
   freshness: { state: "synced", cursor: "", stalenessMs: 0, worstStalenessMs: 0, boundMs: 0 },
-  cache: { knownEntries: 0, refusedEntries: 0, hits: 0, misses: 0, joined: 0, evictions: 0 },
+  feed: { reads: 0, failedReads: 0, lag: NO_DURATIONS },
+  cache: { knownEntries: 0, knownBytes: 0, refusedEntries: 0, hits: 0, misses: 0, joined: 0, evictions: 0 },
   upstream: {
     url: "",
     reachable: true,
     lastFailureReason: "",
     requests: NONE,
     failures: NONE,
+    calls: [{ operation: "create", outcome: "", count: 0 }],
+    durations: {
+      create: NO_DURATIONS,
+      keys: NO_DURATIONS,
+      list: NO_DURATIONS,
+      revoke: NO_DURATIONS,
+      verify: NO_DURATIONS,
+    },
     retries: 0,
     shed: 0,
     inFlight: 0,
     queued: 0,
   },
   revocations: { live: 0, unrecorded: 0, watchers: 0, slowConsumers: 0, discovered: 0 },
-  spend: { creations: 0, verifications: 0, savedVerifications: 0, renewals: 0, spentUsdMicros: 0, savedUsdMicros: 0 },
+  spend: {
+    creations: 0,
+    verifications: 0,
+    savedVerifications: 0,
+    savedCreations: 0,
+    renewals: 0,
+    spentUsdMicros: 0,
+    savedUsdMicros: 0,
+  },
+  pool: { tokens: 0, hits: 0, joined: 0, creations: 0, renewals: 0, failures: 0, evictions: 0 },
   verifications: (Object.keys(VERDICTS) as Verdict[]).flatMap((verdict) =>
     (Object.keys(SOURCES) as VerdictSource[]).map((source) => ({ verdict, source, count: 0 })),
   ),

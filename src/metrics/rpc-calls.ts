@@ -1,4 +1,5 @@
-import { Counter, Histogram, type Registry } from "prom-client";
+import { Counter, type Registry } from "prom-client";
+import { type HistogramSeries, ReadHistogram } from "./read-histogram.ts";
 
 export interface RpcRecord {
   /** As in the proto, for example `m2mgateway.v1.TokenService`. */
@@ -59,7 +60,14 @@ export class RpcCalls {
         }
       },
     });
-    registry.registerMetric(new CallDurations(`${prefix}rpc_duration_seconds`, all));
+    registry.registerMetric(
+      new ReadHistogram({
+        name: `${prefix}rpc_duration_seconds`,
+        help: "How long RPC calls took, by method; streams until their end.",
+        labelNames: ["method"],
+        read: () => durationsByMethod(all),
+      }),
+    );
   }
 
   #begin(service: string, method: string): MethodCalls {
@@ -81,48 +89,19 @@ export class RpcCalls {
   }
 }
 
-/** The histogram that the calls amount to: services that have a method of one name share its series. */
-class CallDurations extends Histogram<"method"> {
-  readonly #calls: readonly MethodCalls[];
-  readonly #name: string;
-  /** Never filled: it lends its name, help and type. */
-  readonly #empty: Histogram<"method">;
-
-  constructor(name: string, calls: readonly MethodCalls[]) {
-    const help = "How long RPC calls took, by method; streams until their end.";
-    const configuration = { name, help, labelNames: ["method"] as const, registers: [] };
-    super(configuration);
-    this.#empty = new Histogram(configuration);
-    this.#name = name;
-    this.#calls = calls;
-  }
-
-  override async get() {
-    const described = await this.#empty.get();
+/** Services that have a method of one name share its series. */
+function durationsByMethod(all: readonly MethodCalls[]): HistogramSeries[] {
+  return [...byMethod(all)].map(([method, calls]) => {
+    const counts = new Float64Array(DURATION_BUCKETS_S.length + 1);
+    for (const { buckets } of calls)
+      for (const [at, count] of buckets.entries()) counts[at] = (counts[at] ?? 0) + count;
     return {
-      ...described,
-      values: [...byMethod(this.#calls)].flatMap(([method, calls]) => this.#series(method, calls)),
+      labels: { method },
+      bounds: DURATION_BUCKETS_S,
+      counts,
+      sum: calls.reduce((sum, one) => sum + one.sumS, 0),
     };
-  }
-
-  /** What the text format is made from; the base class would give its own series here. */
-  getForPromString() {
-    return this.get();
-  }
-
-  #series(method: string, calls: readonly MethodCalls[]) {
-    let count = 0;
-    const cumulative = [...DURATION_BUCKETS_S, "+Inf"].map((le, bucket) => {
-      for (const { buckets } of calls) count += buckets[bucket] ?? 0;
-      return { labels: { le, method }, value: count, metricName: `${this.#name}_bucket` };
-    });
-    const sumS = calls.reduce((sum, one) => sum + one.sumS, 0);
-    return [
-      ...cumulative,
-      { labels: { method }, value: sumS, metricName: `${this.#name}_sum` },
-      { labels: { method }, value: count, metricName: `${this.#name}_count` },
-    ];
-  }
+  });
 }
 
 function byMethod(all: readonly MethodCalls[]): Map<string, MethodCalls[]> {

@@ -1,5 +1,6 @@
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
 import { GatewayError } from "../token/errors.ts";
+import type { CallOutcome } from "./call-report.ts";
 
 /** What one call carries through the RPC framework. */
 export interface CallContext {
@@ -7,6 +8,8 @@ export interface CallContext {
   readonly drain: AbortSignal;
   /** What was thrown, before it was made presentable. `undefined` until the call fails. */
   thrown: unknown;
+  /** What a verification decided, once it has. */
+  outcome?: CallOutcome;
 }
 
 const KEY = createContextKey<CallContext | undefined>(undefined, { description: "call" });
@@ -31,4 +34,9 @@ export function drainingError(): GatewayError {
 export function noteThrown(values: ContextValues, thrown: unknown): void {
   const context = values.get(KEY);
   if (context !== undefined) context.thrown = thrown;
+}
+
+export function noteOutcome(values: ContextValues, outcome: CallOutcome): void {
+  const context = values.get(KEY);
+  if (context !== undefined) context.outcome = outcome;
 }

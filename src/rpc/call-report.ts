@@ -15,9 +15,14 @@ export interface CallReport {
   readonly reason: string | undefined;
   /** From the request's headers to the end of the answer or to the caller's leaving. */
   readonly durationMs: number;
+  /** What a verification decided; `undefined` for other calls, and where nobody asked to be told. */
+  readonly outcome?: CallOutcome | undefined;
   /** What was thrown, for the log: not fit for callers. `undefined` when the call succeeded. */
   readonly error: unknown;
 }
+
+/** Of `verdict` and `source`, or of many verdicts their numbers. From bounded sets, and none of it a secret. */
+export type CallOutcome = Readonly<Record<string, string | number>>;
 
 export type OnCall = (report: CallReport) => void;
 
@@ -34,7 +39,7 @@ export class CallReporter {
   }
 
   /** @param thrown what caused `error`, where more is known than it says itself */
-  end(error: ConnectError | undefined, thrown: unknown): void {
+  end(error: ConnectError | undefined, thrown: unknown, outcome?: CallOutcome): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#onCall({
@@ -42,6 +47,7 @@ export class CallReporter {
       code: RpcCode[error?.code ?? RpcCode.OK] ?? "UNKNOWN",
       reason: error === undefined ? undefined : (reasonOf(error) ?? "INTERNAL"),
       durationMs: performance.now() - this.#startedAtMs,
+      outcome,
       error: error === undefined ? undefined : (thrown ?? error.cause ?? error),
     });
   }

@@ -35,6 +35,7 @@ const CODES: Record<Reason, Code> = {
   CREDENTIAL_MISSING: Code.FailedPrecondition,
   OVERLOADED: Code.ResourceExhausted,
   TOKEN_NOT_FOUND: Code.NotFound,
+  TOKEN_UNSURE: Code.Unavailable,
   REVOKED_NOT_BROADCAST: Code.Unavailable,
   ARGUMENT_INVALID: Code.InvalidArgument,
   CURSOR_MALFORMED: Code.InvalidArgument,
@@ -184,6 +185,7 @@ function metadataOf(facts: ErrorFacts): Record<string, string> {
     upstream_code: facts.upstreamCode,
     clerk_trace_id: facts.clerkTraceId,
     cursor: facts.cursor,
+    limit: facts.limit,
   };
   const metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(named)) {

@@ -15,6 +15,7 @@ export class EngineExchange implements Exchange, StreamConsumer {
   #reader: { resolve(piece: Uint8Array | undefined): void; reject(error: Error): void } | undefined;
   readonly #writers: ((isRead: boolean) => void)[] = [];
   readonly #closeListeners: (() => void)[] = [];
+  readonly #overListeners: (() => void)[] = [];
   /** The head of the answer until something follows it. */
   #head: Uint8Array | undefined;
   #isDiscarding = false;
@@ -86,6 +87,11 @@ export class EngineExchange implements Exchange, StreamConsumer {
     this.#closeListeners.push(listener);
   }
 
+  whenOver(listener: () => void): void {
+    if (this.isClosed) listener();
+    else this.#overListeners.push(listener);
+  }
+
   onData(bytes: Buffer, start: number, end: number): void {
     if (this.#isDiscarding) {
       this.#stream.consumed(end - start);
@@ -109,6 +115,7 @@ export class EngineExchange implements Exchange, StreamConsumer {
     this.#settleWriters();
     const listeners = this.#closeListeners.splice(0);
     if (!this.#stream.localEnded) for (const listener of listeners) listener();
+    for (const listener of this.#overListeners.splice(0)) listener();
   }
 
   /** Small pieces are joined: each would cost many times its bytes. */

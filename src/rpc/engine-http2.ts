@@ -1,6 +1,7 @@
 import { Http2Engine } from "../http2/engine.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
 import type { UnaryLane } from "../http2/unary-lane.ts";
+import type { OverloadLimits } from "./admission.ts";
 import { EngineExchange } from "./engine-exchange.ts";
 import type { Http2Transport } from "./http2-transport.ts";
 import type { RequestListener } from "./request-listener.ts";
@@ -18,6 +19,7 @@ export function createEngineHttp2(
   listener: RequestListener,
   lanes: Lanes,
   onError: (error: unknown) => void,
+  { maxStreamsPerConnection, maxStreams, maxPendingBytes }: OverloadLimits,
 ): Http2Transport {
   const streamLanes = new Map(lanes.streams.map((lane) => [lane.path, lane]));
   const serveOrdinarily = (stream: ServerStream) => {
@@ -33,12 +35,21 @@ export function createEngineHttp2(
       else lane.serve(stream, (body) => resume(serveOrdinarily(stream), stream, body));
     },
     onError,
-    limits: { settingsTimeoutMs: SETTINGS_TIMEOUT_MS, idleTimeoutMs: IDLE_SESSION_TIMEOUT_MS },
+    limits: {
+      settingsTimeoutMs: SETTINGS_TIMEOUT_MS,
+      idleTimeoutMs: IDLE_SESSION_TIMEOUT_MS,
+      maxConcurrentStreams: maxStreamsPerConnection,
+      maxStreams,
+      maxUnreadBytes: maxPendingBytes,
+    },
   });
   return {
     accept: (socket) => engine.accept(socket),
     get streamCount() {
       return engine.counts.streams;
+    },
+    get refusedStreamCount() {
+      return engine.refusedStreams;
     },
     drain() {
       for (const lane of lanes.streams) lane.drain();

@@ -40,6 +40,8 @@ export interface Exchange {
   destroy(): void;
   /** Calls `listener` once, when nobody waits for the answer any more; perhaps also when all of it is out. */
   onClose(listener: () => void): void;
+  /** Calls `listener` once nothing of the exchange is left to send or to receive: at once, if that is so already. */
+  whenOver(listener: () => void): void;
   /** Whether nobody reads the answer any more. */
   readonly isClosed: boolean;
 }

@@ -14,7 +14,7 @@ const FRESHNESS: Record<StatusSnapshot["freshness"]["state"], FreshnessState> = 
 
 export function createGetStatus({ status }: RpcDependencies): ServiceImpl<typeof GatewayService>["getStatus"] {
   return () => {
-    const { version, replica, startedAtMs, freshness, cache, upstream, revocations, spend } = status();
+    const { version, replica, startedAtMs, freshness, cache, upstream, revocations, spend, pool } = status();
     return {
       version,
       replica,
@@ -40,6 +40,7 @@ export function createGetStatus({ status }: RpcDependencies): ServiceImpl<typeof
       },
       revocations: wireCounts(revocations),
       spend: wireCounts(spend),
+      pool: wireCounts(pool),
     };
   };
 }

@@ -11,4 +11,6 @@ export interface Http2Transport {
   drain(): void;
   /** Requests under way. */
   readonly streamCount: number;
+  /** Requests refused so far because too many were under way. */
+  readonly refusedStreamCount: number;
 }

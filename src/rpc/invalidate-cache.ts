@@ -7,9 +7,12 @@ import type { RpcDependencies } from "./rpc-dependencies.ts";
 
 export function createInvalidateCache({
   verifier,
+  spreadInvalidation,
 }: RpcDependencies): ServiceImpl<typeof GatewayService>["invalidateCache"] {
-  return ({ target }) => {
-    verifier.invalidate(targetFrom(target));
+  return async ({ target: wireTarget }, { signal }) => {
+    const target = targetFrom(wireTarget);
+    verifier.invalidate(target);
+    await spreadInvalidation?.(target, signal);
     return {};
   };
 }

@@ -1,24 +1,37 @@
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
-import type { CallReport, OnCall } from "./call-report.ts";
+import type { ObserveCall } from "./call-observer.ts";
+import type { CallReport } from "./call-report.ts";
 import type { Lanes } from "./engine-http2.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
-import { createVerifyLane } from "./verify-lane.ts";
+import { createVerifyLane, type VerifyLaneOptions } from "./verify-lane.ts";
 import { VerifyStreamLane } from "./verify-stream-lane.ts";
 import { WatchLane } from "./watch-lane.ts";
+import { type LaneWatch, WatchedVerifyLane } from "./watched-verify-lane.ts";
 
-/** @param onCalls as `onCall`, for a number of calls that ended alike */
-export function createLanes(
-  dependencies: RpcDependencies,
-  onCall: OnCall,
-  onCalls: (report: CallReport, count: number) => void,
-): Lanes {
-  const service = TokenService.typeName;
-  const { name: method } = TokenService.method.verifyToken;
+/** What calls of VerifyToken that a lane answers are called. */
+export const VERIFY_LANE_LABELS = {
+  service: TokenService.typeName,
+  method: TokenService.method.verifyToken.name,
+  protocol: "grpc",
+} as const;
+
+export interface LanesObservers {
+  readonly observe: ObserveCall;
+  /** Told of calls that ended alike, with their number. */
+  readonly onCalls: (report: CallReport, count: number) => void;
+  /** `undefined` where no call of VerifyToken is to be looked at. */
+  readonly watch: LaneWatch | undefined;
+}
+
+export function createLanes(dependencies: RpcDependencies, { observe, onCalls, watch }: LanesObservers): Lanes {
   const onAnswered = (count: number, durationMs: number) => {
-    onCalls({ service, method, protocol: "grpc", code: "OK", reason: undefined, durationMs, error: undefined }, count);
+    onCalls({ ...VERIFY_LANE_LABELS, code: "OK", reason: undefined, durationMs, error: undefined }, count);
   };
+  const { verifier } = dependencies;
+  const verifyLane = (lane: VerifyLaneOptions["verifier"]) =>
+    createVerifyLane({ ...dependencies, verifier: lane, onAnswered });
   return {
-    unary: [createVerifyLane({ ...dependencies, onAnswered })],
-    streams: [new VerifyStreamLane(dependencies, onCall), new WatchLane(dependencies, onCall)],
+    unary: [watch === undefined ? verifyLane(verifier) : new WatchedVerifyLane(verifier, verifyLane, watch)],
+    streams: [new VerifyStreamLane(dependencies, observe), new WatchLane(dependencies, observe)],
   };
 }

@@ -135,6 +135,11 @@ class NodeExchange implements Exchange {
     this.#response.once("close", listener);
   }
 
+  whenOver(listener: () => void): void {
+    if (this.isClosed) listener();
+    else (this.#stream ?? this.#response).once("close", listener);
+  }
+
   #sendHead(): void {
     const head = this.#head;
     this.#head = undefined;

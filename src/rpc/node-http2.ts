@@ -1,18 +1,31 @@
 import http2 from "node:http2";
 import { TLSSocket } from "node:tls";
+import type { OverloadLimits } from "./admission.ts";
 import type { Http2Transport } from "./http2-transport.ts";
 import { http2Exchange } from "./node-exchange.ts";
 import type { RequestListener } from "./request-listener.ts";
 import { HTTP2_OPTIONS, IDLE_SESSION_TIMEOUT_MS, SETTINGS_TIMEOUT_MS } from "./transport-limits.ts";
 
+/** What each connection may have open however many others have. */
+const FAIR_SHARE = 16;
+
 /** HTTP/2 by Node's own implementation. */
-export function createNodeHttp2(listener: RequestListener): Http2Transport {
-  const server = http2.createServer(HTTP2_OPTIONS, (request, response) =>
-    listener.handle(http2Exchange(request, response)),
-  );
-  const sessions = new Map<http2.ServerHttp2Session, OpenStreams>();
+export function createNodeHttp2(listener: RequestListener, limits: OverloadLimits): Http2Transport {
+  const settings = { ...HTTP2_OPTIONS.settings, maxConcurrentStreams: limits.maxStreamsPerConnection };
+  const sessions = new Map<http2.Http2Session, OpenStreams>();
+  const total = { open: 0, refused: 0 };
+  const server = http2.createServer({ ...HTTP2_OPTIONS, settings }, (request, response) => {
+    const { stream } = request;
+    const open = (stream.session && sessions.get(stream.session)?.open) ?? 0;
+    if (total.open <= limits.maxStreams || open <= FAIR_SHARE) {
+      listener.handle(http2Exchange(request, response));
+      return;
+    }
+    total.refused += 1;
+    stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+  });
   server.on("session", (session) => {
-    sessions.set(session, closeWhenIdle(session));
+    sessions.set(session, closeWhenIdle(session, total));
     session.once("close", () => sessions.delete(session));
   });
   return {
@@ -25,9 +38,10 @@ export function createNodeHttp2(listener: RequestListener): Http2Transport {
       for (const session of sessions.keys()) session.close();
     },
     get streamCount() {
-      let count = 0;
-      for (const streams of sessions.values()) count += streams.open;
-      return count;
+      return total.open;
+    },
+    get refusedStreamCount() {
+      return total.refused;
     },
   };
 }
@@ -37,15 +51,17 @@ interface OpenStreams {
 }
 
 /** Also a session whose client never gets beyond the preface. Returns how many streams it has open. */
-function closeWhenIdle(session: http2.ServerHttp2Session): OpenStreams {
+function closeWhenIdle(session: http2.ServerHttp2Session, total: OpenStreams): OpenStreams {
   const streams = { open: 0 };
   const settings = setTimeout(() => session.destroy(), SETTINGS_TIMEOUT_MS);
   session.once("remoteSettings", () => clearTimeout(settings));
   session.once("close", () => clearTimeout(settings));
   session.on("stream", (stream) => {
     streams.open += 1;
+    total.open += 1;
     stream.once("close", () => {
       streams.open -= 1;
+      total.open -= 1;
     });
   });
   session.setTimeout(IDLE_SESSION_TIMEOUT_MS, () => {

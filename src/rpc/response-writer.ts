@@ -1,17 +1,24 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { canceled } from "../token/errors.ts";
+import type { CallPlace } from "./call-place.ts";
 import { connectErrorFrom, type PresentError, transportError } from "./connect-error.ts";
 import { type Exchange, plainHeaders } from "./exchange.ts";
 import { createStatusTap, presentUnaryError, unaryErrorContentType } from "./final-status.ts";
 import type { Protocol } from "./protocol.ts";
 
-/** Writes an answer as fast as the caller reads it. Resolves with how the call ended. */
+/**
+ * Writes an answer as fast as the caller reads it. Resolves with how the call ended.
+ *
+ * @param place where its bytes are counted, if it is a single message
+ * @throws GatewayError OVERLOADED when the answer cannot be kept until the caller has read it
+ */
 export async function writeResponse(
   exchange: Exchange,
   answer: UniversalServerResponse,
   protocol: Protocol,
   presentError: PresentError,
+  place: CallPlace | undefined,
 ): Promise<ConnectError | undefined> {
   if (answer.body === undefined) return refuse(exchange, answer);
   const contentType = answer.header?.get("content-type");
@@ -25,6 +32,7 @@ export async function writeResponse(
   for (;;) {
     const result = await chunks.next();
     if (result.done === true) break;
+    place?.hold(result.value.length);
     if (exchange.isClosed || !(await exchange.write(tap?.chunk(result.value) ?? result.value))) {
       // Lets the pipeline behind the chunks, and the handler behind that, run their cleanup.
       await chunks.return?.();

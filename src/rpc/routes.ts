@@ -3,6 +3,7 @@ import { Health } from "../gen/health/v1/health_pb.ts";
 import { GatewayService } from "../gen/m2mgateway/v1/gateway_service_pb.ts";
 import { RevocationService } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
+import { createAcquireToken } from "./acquire-token.ts";
 import { createBatchVerifyTokens } from "./batch-verify-tokens.ts";
 import { createCreateToken } from "./create-token.ts";
 import { createGetStatus } from "./get-status.ts";
@@ -29,6 +30,7 @@ export function createRoutes(dependencies: RpcDependencies, health: HealthStatus
   return (router) => {
     router.service(TokenService, {
       createToken: createCreateToken(dependencies),
+      acquireToken: createAcquireToken(dependencies),
       listTokens: createListTokens(dependencies),
       revokeToken: createRevokeToken(dependencies),
       verifyToken: createVerifyToken(dependencies),

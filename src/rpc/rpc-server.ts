@@ -6,11 +6,14 @@ import { type ConnectRouter, createConnectRouter, type Interceptor } from "@conn
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import type { Admission } from "./admission.ts";
+import { type ObserveCall, observeEnds } from "./call-observer.ts";
 import type { OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";
 import { createEngineHttp2, type Lanes } from "./engine-http2.ts";
 import { createErrorInterceptor } from "./error-interceptor.ts";
+import { limitPipelines } from "./http1-pipelines.ts";
 import type { Http2Transport } from "./http2-transport.ts";
 import { type ListenAddress, listen, portOf, urlOf } from "./listen.ts";
 import { splitByProtocol } from "./listener.ts";
@@ -34,6 +37,8 @@ export interface RpcServerOptions {
   /** Without it connections are in clear text. */
   readonly tls?: TlsIdentity | undefined;
   readonly transport: TransportName;
+  /** Decides what is not taken on. */
+  readonly admission: Admission;
   /** Calls that the engine answers at once where it can. The other transport has no use for them. */
   readonly lanes?: Lanes | undefined;
   readonly routes: (router: ConnectRouter) => void;
@@ -43,6 +48,8 @@ export interface RpcServerOptions {
   readonly maxMessageBytes: number;
   /** Called once for each call, at its end. Must not throw. */
   readonly onCall: OnCall;
+  /** Called once for each call, at its beginning; tells `onCall` itself, where it is given. Must not throw. */
+  readonly observe?: ObserveCall | undefined;
   /** A connection was closed because of a mistake in the engine. */
   readonly onEngineError: (error: unknown) => void;
   /**
@@ -57,6 +64,8 @@ export interface RpcServerCounts {
   readonly connections: number;
   /** Requests under way over HTTP/2. */
   readonly streams: number;
+  /** So far, because too many were open. */
+  readonly refusedStreams: number;
 }
 
 export interface RpcServer {
@@ -83,14 +92,15 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const presentError = options.presentError ?? connectErrorFrom;
   const listener = createRequestListener({
     handlers: handlersOf(options, presentError),
-    onCall: options.onCall,
+    observe: options.observe ?? observeEnds(options.onCall),
     presentError,
     bodyTimeoutMs: BODY_TIMEOUT_MS,
+    admission: options.admission,
   });
   const h1 = createHttp1Server(listener, options.tls);
   const h2 = createHttp2(options, listener);
   const undecided = splitByProtocol(h1, (socket) => h2.accept(socket), PREFACE_TIMEOUT_MS);
-  const sockets = trackSockets(h1);
+  const sockets = admitConnections(h1, options.admission);
   closeIdleWhenDraining(h1);
   await listen(h1, options.listen);
 
@@ -111,7 +121,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   return {
     port: portOf(h1),
     url: urlOf(h1, options.listen, options.tls === undefined ? "http" : "https"),
-    counts: () => ({ connections: sockets.size, streams: h2.streamCount }),
+    counts: () => ({ connections: sockets.size, streams: h2.streamCount, refusedStreams: h2.refusedStreamCount }),
     drain(graceMs) {
       drained ??= drain(graceMs);
       return drained;
@@ -121,14 +131,15 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
 
 const NO_LANES: Lanes = { unary: [], streams: [] };
 
-function createHttp2({ transport, lanes, onEngineError }: RpcServerOptions, listener: RequestListener): Http2Transport {
+function createHttp2(options: RpcServerOptions, listener: RequestListener): Http2Transport {
+  const { transport, lanes, onEngineError, admission } = options;
   return transport === "node"
-    ? createNodeHttp2(listener)
-    : createEngineHttp2(listener, lanes ?? NO_LANES, onEngineError);
+    ? createNodeHttp2(listener, admission.limits)
+    : createEngineHttp2(listener, lanes ?? NO_LANES, onEngineError, admission.limits);
 }
 
 function createHttp1Server(listener: RequestListener, tls: TlsIdentity | undefined): http.Server | https.Server {
-  const serve: http.RequestListener = (request, response) => listener.handle(http1Exchange(request, response));
+  const serve = limitPipelines((request, response) => listener.handle(http1Exchange(request, response)));
   if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);
   return https.createServer({ ...HTTP1_OPTIONS, ...TLS_OPTIONS, cert: tls.cert, key: tls.key }, serve);
 }
@@ -149,11 +160,25 @@ function handlersOf(options: RpcServerOptions, presentError: PresentError): read
   return router.handlers;
 }
 
-function trackSockets(server: http.Server | https.Server): ReadonlySet<Socket> {
+/**
+ * Closes connections beyond the bound before anything is done for them, a TLS handshake least of all. The server's own
+ * bound is no use: a worker that has reached it hands connections back and forth with the others.
+ *
+ * @returns the open connections
+ */
+function admitConnections(server: http.Server | https.Server, admission: Admission): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
+  const serve = server.listeners("connection");
+  server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
+    if (sockets.size >= admission.limits.maxConnections) {
+      admission.refuse("connections");
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
+    for (const listener of serve) listener.call(server, socket);
   });
   return sockets;
 }

@@ -38,7 +38,8 @@ export const TLS_OPTIONS: TlsOptions = {
   handshakeTimeout: 10_000,
 };
 
-export const HTTP2_OPTIONS: Http2Options = {
+/** Each setting of `node:http2`'s own; the bound of streams is the configuration's. */
+export const HTTP2_OPTIONS = {
   // In megabytes, for one connection. A thousand streams with full write buffers (16 KiB each) fit.
   maxSessionMemory: 32,
   // A conforming client sends none; enough for the frames in flight of streams that were just closed.
@@ -46,9 +47,7 @@ export const HTTP2_OPTIONS: Http2Options = {
   maxSessionRejectedStreams: 100,
   maxOutstandingPings: 10,
   settings: {
-    // One process behind one connection may well have hundreds of calls open; beyond it calls wait at the client.
-    maxConcurrentStreams: 1000,
     maxHeaderListSize: MAX_HEADER_BYTES,
     enablePush: false,
   },
-};
+} satisfies Http2Options;

@@ -1,7 +1,8 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { CallReporter, type OnCall } from "./call-report.ts";
+import type { ObserveCall } from "./call-observer.ts";
+import { CallReporter } from "./call-report.ts";
 import { type PresentError, transportError } from "./connect-error.ts";
 import { type Exchange, pathOf, plainHeaders } from "./exchange.ts";
 import { protocolOf } from "./protocol.ts";
@@ -12,7 +13,7 @@ grpc.health.v1.Health. Server reflection is on: try \`buf curl --list-methods\` 
 `;
 
 export interface UnknownRpcOptions {
-  readonly onCall: OnCall;
+  readonly observe: ObserveCall;
   readonly presentError: PresentError;
   /** How long a caller may go on sending that cannot be told to stop, in milliseconds. */
   readonly bodyTimeoutMs: number;
@@ -27,14 +28,15 @@ export function answerUnknown(exchange: Exchange, options: UnknownRpcOptions): v
   exchange.discardRest(options.bodyTimeoutMs, true);
 }
 
-function answerTo(exchange: Exchange, { onCall, presentError }: UnknownRpcOptions): void {
+function answerTo(exchange: Exchange, { observe, presentError }: UnknownRpcOptions): void {
   if (pathOf(exchange) === "/" && (exchange.method === "GET" || exchange.method === "HEAD")) {
     answer(exchange, 200, "text/plain; charset=utf-8", Buffer.from(HINT));
     return;
   }
   const contentType = exchange.header("content-type");
   const protocol = protocolOf(contentType);
-  const reporter = new CallReporter(onCall, { service: "unknown", method: "unknown", protocol });
+  const labels = { service: "unknown", method: "unknown", protocol };
+  const reporter = new CallReporter(observe(labels, (name) => exchange.header(name)).onEnd, labels);
   const error = presentError(transportError(Code.Unimplemented, "UNIMPLEMENTED", "no such service or method"));
   if (protocol === "connect") {
     answer(exchange, 404, "application/json", errorToJsonBytes(error, undefined));

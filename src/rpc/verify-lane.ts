@@ -1,13 +1,14 @@
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { LaneReply, UnaryLane } from "../http2/unary-lane.ts";
+import type { Verifier } from "../token/verifier.ts";
 import { ENVELOPE_HEAD_BYTES, OK_TRAILERS, plainGrpcHeaders } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { AnswerState, encodedDecision, MAX_ANSWER_BYTES } from "./verify-answer-bytes.ts";
 import { readPlainRequest } from "./verify-request-bytes.ts";
 
-export interface VerifyLaneOptions
-  extends Pick<RpcDependencies, "verifier" | "revocations" | "isDegraded" | "maxMessageBytes"> {
+export interface VerifyLaneOptions extends Pick<RpcDependencies, "revocations" | "isDegraded" | "maxMessageBytes"> {
+  readonly verifier: Pick<Verifier, "recall" | "count">;
   /** Told how many calls were answered at once and how long that took. Every one ended well. */
   readonly onAnswered: (count: number, durationMs: number) => void;
 }

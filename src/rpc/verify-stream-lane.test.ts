@@ -2,12 +2,16 @@ import { describe, expect, it } from "vitest";
 import { dependenciesOf } from "../../test/rpc/verify-stream-fixture.ts";
 import { createDomain } from "../../test/support/domain.ts";
 import type { RequestHead } from "../http2/request-head.ts";
+import { observeEnds } from "./call-observer.ts";
 import { VerifyStreamLane } from "./verify-stream-lane.ts";
 
 const PLAIN = { "content-type": "application/grpc" };
 
 async function createLane(): Promise<VerifyStreamLane> {
-  return new VerifyStreamLane(dependenciesOf(await createDomain(), 4_096), () => undefined);
+  return new VerifyStreamLane(
+    dependenciesOf(await createDomain(), 4_096),
+    observeEnds(() => undefined),
+  );
 }
 
 function headOf(headers: Record<string, string>, method = "POST"): RequestHead {

@@ -1,7 +1,10 @@
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
-import { CallReporter, type OnCall } from "./call-report.ts";
+import type { ObserveCall } from "./call-observer.ts";
+import { CallPlace } from "./call-place.ts";
+import { CallReporter } from "./call-report.ts";
+import { ConsumerInCall } from "./consumer-in-call.ts";
 import { plainGrpcHeaders } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import type { StreamLane } from "./stream-lane.ts";
@@ -21,12 +24,14 @@ const LABELS = {
 export class VerifyStreamLane implements StreamLane {
   readonly path = `/${LABELS.service}/${LABELS.method}`;
   readonly #kit: StreamKit;
-  readonly #onCall: OnCall;
-  readonly #streams = new Set<VerifyStream>();
+  readonly #observe: ObserveCall;
+  readonly #streams = new Map<VerifyStream, CallPlace>();
+  readonly #admission: RpcDependencies["admission"];
   #isDraining = false;
 
-  constructor(dependencies: RpcDependencies, onCall: OnCall) {
-    this.#onCall = onCall;
+  constructor(dependencies: RpcDependencies, observe: ObserveCall) {
+    this.#observe = observe;
+    this.#admission = dependencies.admission;
     this.#kit = {
       dependencies,
       check: createRequestCheck(),
@@ -34,12 +39,13 @@ export class VerifyStreamLane implements StreamLane {
       state: new AnswerState(dependencies),
       answers: new StreamAnswers(),
       maxVerdictBytes: maxVerdictBytes(dependencies.maxMessageBytes),
-      onOver: (stream) => this.#streams.delete(stream),
+      onOver: (stream) => this.#remove(stream),
     };
   }
 
   admits(head: RequestHead): boolean {
-    return !this.#isDraining && plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
+    if (this.#isDraining || this.#admission.limitFor(this.path) !== undefined) return false;
+    return plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
   }
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
@@ -48,12 +54,20 @@ export class VerifyStreamLane implements StreamLane {
       leave(Buffer.alloc(0));
       return;
     }
-    this.#streams.add(new VerifyStream(this.#kit, stream, headers, new CallReporter(this.#onCall, LABELS)));
+    const call = this.#observe(LABELS, (name) => fieldOf(stream.head, name));
+    const served = new VerifyStream(this.#kit, stream, headers, new CallReporter(call.onEnd, LABELS));
+    this.#streams.set(served, new CallPlace(this.#admission));
+    if (call.run !== undefined) stream.consumer = new ConsumerInCall(served, call.run);
   }
 
   drain(): void {
     this.#isDraining = true;
-    for (const stream of this.#streams) stream.drain();
+    for (const stream of this.#streams.keys()) stream.drain();
+  }
+
+  #remove(stream: VerifyStream): void {
+    this.#streams.get(stream)?.free();
+    this.#streams.delete(stream);
   }
 }
 

@@ -155,7 +155,8 @@ export class VerifyStream implements StreamConsumer {
     const { plain, dependencies } = this.#kit;
     const presented = plain.read(source, from, to);
     if (presented === undefined) {
-      this.#decisions.push(parse(source.subarray(from, to)));
+      // A copy: fields that are not known stay views of what they were read from.
+      this.#decisions.push(parse(Buffer.from(source.subarray(from, to))));
       return;
     }
     const { idFrom, idTo } = plain;

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { eventually, startEngine } from "../../test/http2/kit/engine-fixture.ts";
 import { data, headers, INITIAL_WINDOW_SIZE, requestFields, reset, windowUpdate } from "../../test/http2/kit/frames.ts";
 import { connectRaw, type RawClient } from "../../test/http2/kit/raw-client.ts";
+import { admissionWith } from "../../test/support/admission.ts";
 import { createDomain, type Domain } from "../../test/support/domain.ts";
 import { settle } from "../../test/support/fake-clock.ts";
 import { token } from "../../test/support/tokens.ts";
@@ -13,6 +14,8 @@ import {
 } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
 import { formatCursor } from "../token/cursor.ts";
+import type { OverloadLimits } from "./admission.ts";
+import { observeEnds } from "./call-observer.ts";
 import type { CallReport } from "./call-report.ts";
 import { envelope } from "./plain-grpc.ts";
 import { WatchLane } from "./watch-lane.ts";
@@ -22,7 +25,7 @@ const HEARTBEAT_MS = 5_000;
 const MAX_LAG = 3;
 
 /** A lane of its own engine, on a domain whose clock is the test's. What the lane leaves is kept in `left`. */
-async function startLane() {
+async function startLane(limits: Partial<OverloadLimits> = {}) {
   const domain = await createDomain();
   const reports: CallReport[] = [];
   const left: Buffer[] = [];
@@ -34,8 +37,13 @@ async function startLane() {
     worstStalenessMs: 0,
     boundMs: 1_000,
   });
+  const admission = admissionWith(limits);
   const watch = { heartbeatMs: HEARTBEAT_MS, maxLag: MAX_LAG };
-  const lane = new WatchLane({ ...domain, watch, watchers, freshness }, (report) => reports.push(report));
+  const dependencies = { ...domain, watch, watchers, admission, freshness };
+  const lane = new WatchLane(
+    dependencies,
+    observeEnds((report) => reports.push(report)),
+  );
   const onStream = (stream: ServerStream) => {
     if (!lane.admits(stream.head)) stream.reset(11);
     else {
@@ -151,6 +159,29 @@ describe("WatchRevocations past the framework", () => {
     expect(fixture.reports.map(({ reason }) => reason)).toEqual(["DRAINING", "DRAINING", "DRAINING"]);
     ask(client, 7);
     expect(await client.answer(7)).toMatchObject({ reset: 11 });
+  });
+
+  it("leaves to the framework, which refuses it, what is beyond the bound of watchers", async () => {
+    await using fixture = await startLane({ maxWatchers: 2 });
+    using client = await connectRaw(fixture.engine.port);
+    for (const id of [1, 3, 5]) ask(client, id);
+    await client.answer(5);
+    expect([fixture.watchers.open, fixture.left.length]).toEqual([2, 1]);
+    client.send(reset(1));
+    await eventually(() => fixture.watchers.open === 1);
+    ask(client, 7);
+    expect(await kinds(client, 7, 1)).toEqual(["snapshotComplete"]);
+  });
+
+  it("gives up a request that does not come whole, and never a stream that is served", async () => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port);
+    ask(client, 1);
+    client.send(headers(3, requestFields(PATH, [["content-type", "application/grpc"]])), data(3, "\0\0\0"));
+    await client.roundTrip();
+    fixture.domain.clock.advance(60_000);
+    expect((await client.answer(3)).reset).toBe(8);
+    expect(fixture.watchers.open).toBe(1);
   });
 
   it("is over, and counted once, when its caller resets it", async () => {

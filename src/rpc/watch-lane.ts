@@ -8,18 +8,21 @@ import {
   WatchRevocationsResponseSchema,
 } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { encodeFields } from "../http2/hpack-encoder.ts";
+import { ErrorCode } from "../http2/protocol-error.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
 import { type Cursor, parseCursor } from "../token/cursor.ts";
 import { canceled, GatewayError } from "../token/errors.ts";
-import type { LogEntry } from "../token/ports.ts";
+import type { Clock, LogEntry } from "../token/ports.ts";
 import type { MachineId } from "../token/token.ts";
 import { Watch, type WatchEvent } from "../token/watch.ts";
-import { CallReporter, type OnCall } from "./call-report.ts";
+import type { ObserveCall } from "./call-observer.ts";
+import { CallReporter } from "./call-report.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { envelope, onlyMessage, plainGrpcHeaders } from "./plain-grpc.ts";
 import type { StreamLane } from "./stream-lane.ts";
-import { type WatchDependencies, wireEvent } from "./watch-revocations.ts";
+import { BODY_TIMEOUT_MS } from "./transport-limits.ts";
+import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-revocations.ts";
 
 /** Larger requests are left to the framework, which says what is wrong with them. */
 const MAX_REQUEST_BYTES = 64 * 1024;
@@ -39,27 +42,29 @@ const LABELS = {
 export class WatchLane implements StreamLane {
   readonly path = `/${LABELS.service}/${LABELS.method}`;
   readonly dependencies: WatchDependencies;
-  readonly #onCall: OnCall;
+  readonly #observe: ObserveCall;
   readonly #validator = createValidator();
   readonly #watchers = new Set<Watcher>();
   readonly #encoded = new WeakMap<LogEntry, Uint8Array>();
   #stop: (() => void) | undefined;
   #isDraining = false;
 
-  constructor(dependencies: WatchDependencies, onCall: OnCall) {
+  constructor(dependencies: WatchDependencies, observe: ObserveCall) {
     this.dependencies = dependencies;
-    this.#onCall = onCall;
+    this.#observe = observe;
   }
 
   admits(head: RequestHead): boolean {
-    return !this.#isDraining && plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
+    if (this.#isDraining || this.dependencies.admission.limitFor(this.path) !== undefined) return false;
+    return plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
   }
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
-    stream.consumer = new RequestCollector(stream, (body) => {
+    stream.consumer = new RequestCollector(stream, this.dependencies.clock, (body) => {
       const options = this.#parse(body);
       const headers = plainGrpcHeaders(stream.head);
-      if (options === undefined || headers === undefined || this.#isDraining) {
+      const isRefused = this.#isDraining || hasTooManyWatchers(this.dependencies);
+      if (options === undefined || headers === undefined || isRefused) {
         leave(body);
         return;
       }
@@ -97,7 +102,7 @@ export class WatchLane implements StreamLane {
   }
 
   #add(stream: ServerStream, options: WatchRequest): void {
-    const reporter = new CallReporter(this.#onCall, LABELS);
+    const reporter = new CallReporter(this.#observe(LABELS, (name) => fieldOf(stream.head, name)).onEnd, LABELS);
     const { feed, revocations, clock, watch, watchers } = this.dependencies;
     const watcher = new Watcher(this, stream, new Watch({ ...options, ...watch, revocations, clock }), reporter);
     this.#watchers.add(watcher);
@@ -230,16 +235,21 @@ class Watcher implements StreamConsumer {
   }
 }
 
-/** Waits for the request message. */
+/** Waits for the request message, but not for ever. */
 class RequestCollector implements StreamConsumer {
   readonly #stream: ServerStream;
+  readonly #stopWaiting: () => void;
   readonly #onWhole: (body: Buffer) => void;
   readonly #parts: Buffer[] = [];
   #bytes = 0;
 
-  constructor(stream: ServerStream, onWhole: (body: Buffer) => void) {
+  constructor(stream: ServerStream, clock: Clock, onWhole: (body: Buffer) => void) {
     this.#stream = stream;
-    this.#onWhole = onWhole;
+    this.#onWhole = (body) => {
+      this.#stopWaiting();
+      onWhole(body);
+    };
+    this.#stopWaiting = clock.after(BODY_TIMEOUT_MS, () => stream.reset(ErrorCode.CANCEL));
   }
 
   onData(bytes: Buffer, start: number, end: number): void {
@@ -254,5 +264,7 @@ class RequestCollector implements StreamConsumer {
 
   onWritable(): void {}
 
-  onOver(): void {}
+  onOver(): void {
+    this.#stopWaiting();
+  }
 }

@@ -19,14 +19,15 @@ import type { RpcDependencies } from "./rpc-dependencies.ts";
 /** What a watch is served from. */
 export type WatchDependencies = Pick<
   RpcDependencies,
-  "feed" | "revocations" | "clock" | "watch" | "watchers" | "freshness"
+  "feed" | "revocations" | "clock" | "watch" | "watchers" | "admission" | "freshness"
 >;
 
 export function createWatchRevocations(
   dependencies: WatchDependencies,
 ): ServiceImpl<typeof RevocationService>["watchRevocations"] {
-  const { feed, revocations, clock, watch, watchers } = dependencies;
+  const { feed, revocations, clock, watch, watchers, admission } = dependencies;
   return async function* ({ cursor, subjects }, { signal, values }) {
+    if (hasTooManyWatchers(dependencies)) throw admission.refusal("watchers");
     const after = cursor === "" ? undefined : parseCursor(cursor);
     const events = watchRevocations({
       feed,
@@ -48,6 +49,10 @@ export function createWatchRevocations(
       watchers.open -= 1;
     }
   };
+}
+
+export function hasTooManyWatchers({ watchers, admission }: WatchDependencies): boolean {
+  return watchers.open >= admission.limits.maxWatchers;
 }
 
 export function wireEvent(event: WatchEvent, dependencies: WatchDependencies): WatchRevocationsResponse {

@@ -16,6 +16,7 @@ export type Reason =
   | "CREDENTIAL_MISSING"
   | "OVERLOADED"
   | "TOKEN_NOT_FOUND"
+  | "TOKEN_UNSURE"
   | "REVOKED_NOT_BROADCAST"
   | "ARGUMENT_INVALID"
   | "CURSOR_MALFORMED"
@@ -44,6 +45,8 @@ export interface ErrorFacts {
   readonly clerkTraceId?: string | undefined;
   /** When a repeat of the call makes sense, in milliseconds from now. */
   readonly retryAfterMs?: number | undefined;
+  /** Which bound of the gateway refused the call. */
+  readonly limit?: string | undefined;
   /** Where a stream can be resumed. */
   readonly cursor?: string | undefined;
   readonly violations?: readonly FieldViolation[] | undefined;

@@ -29,6 +29,30 @@ describe("RevocationFeed", () => {
     expect(feed.isFresh(clock.monotonicMs())).toBe(true);
   });
 
+  it("times revocations from their making to their application, and leaves out what it replays", async () => {
+    const { feed, log, clock, recorder } = await sharedDomain();
+    log.pushes = false;
+    await log.append(recorder.factOf(token(1), "api"));
+    clock.advance(40);
+    await log.append(recorder.factOf(token(2), "api"));
+    await feed.refresh();
+    expect(feed.lag.counts.reduce((sum, count) => sum + count)).toBe(2);
+    expect(feed.lag.sumMs).toBe(40);
+
+    const later = await createDomain({ clock, log: () => log });
+    expect(later.revocations.find(tokenId(1))).toBeDefined();
+    expect(later.feed.lag.sumMs).toBe(0);
+  });
+
+  it("counts the reads of the log that succeeded and those that did not", async () => {
+    const { feed, log } = await sharedDomain();
+    const { reads } = feed;
+    await feed.refresh();
+    log.reachable = false;
+    await feed.refresh();
+    expect([feed.reads - reads, feed.failedReads]).toEqual([1, 1]);
+  });
+
   it("counts contact from the start of the read, not from its end", async () => {
     const { feed, clock, log } = await sharedDomain();
     let release: (read: LogRead) => void = () => undefined;

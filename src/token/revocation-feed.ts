@@ -1,6 +1,7 @@
 import { type Cursor, compareCursors } from "./cursor.ts";
+import { DurationCounts } from "./duration-counts.ts";
 import { canceled, GatewayError } from "./errors.ts";
-import type { Clock, LogRead, RevocationLog } from "./ports.ts";
+import type { Clock, LogEntry, LogRead, RevocationLog } from "./ports.ts";
 import type { Revocations } from "./revocations.ts";
 
 export interface RevocationFeedOptions {
@@ -33,6 +34,11 @@ export class RevocationFeed {
   readonly #options: RevocationFeedOptions;
   readonly #listeners = new Set<() => void>();
   readonly #closing = new AbortController();
+  /** From the making of each revocation, by its maker's clock, to its application here, by this one's. */
+  readonly lag = new DurationCounts();
+  /** Reads of the log that succeeded, and that did not. */
+  reads = 0;
+  failedReads = 0;
   #contactAtMs = Number.NEGATIVE_INFINITY;
   #settledAtMs = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
@@ -154,10 +160,12 @@ export class RevocationFeed {
         const read = await log.read(after, this.#closing.signal);
         this.#apply(read);
         this.#contactAtMs = startedAtMs;
+        this.reads += 1;
         // Once more, so that the fleet learns at once that this replica has applied them.
         if (log.shared && read.entries.length > 0) this.#readAgain = true;
       } catch (error) {
         this.#hasFailed = true;
+        this.failedReads += 1;
         if (!this.#closing.signal.aborted) this.#options.onReadError(error);
       }
     } while (this.#readAgain && !this.#closing.signal.aborted);
@@ -170,11 +178,19 @@ export class RevocationFeed {
     for (const entry of read.entries) revocations.apply(entry);
     revocations.advance(read.head);
     if (read.epochAgeMs !== undefined && before.epoch !== read.head.epoch) {
-      this.#settledAtMs = this.#options.clock.monotonicMs() + SETTLES_WITHIN_BOUNDS * this.#options.boundMs - read.epochAgeMs;
+      this.#settledAtMs =
+        this.#options.clock.monotonicMs() + SETTLES_WITHIN_BOUNDS * this.#options.boundMs - read.epochAgeMs;
     }
     // A process whose first read succeeds has observed nothing before it.
     if (read.restarted && (before.epoch !== "none" || this.#hasFailed)) this.#options.onRestart();
+    // What is replayed was made long before this process looked for it.
+    if (!read.restarted) this.#noteLag(read.entries);
     if (read.restarted || compareCursors(before, revocations.applied) !== 0) this.#wake();
+  }
+
+  #noteLag(entries: readonly LogEntry[]): void {
+    const nowMs = this.#options.clock.wallMs();
+    for (const { fact } of entries) this.lag.add(Math.max(0, nowMs - fact.revokedAtMs));
   }
 
   /** A few at a time: with thousands of watchers, answers to calls must not wait until all of them have been served. */

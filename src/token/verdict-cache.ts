@@ -128,6 +128,11 @@ export class VerdictCache {
     return this.#known.size;
   }
 
+  /** Estimated size of the known tokens, claims included. */
+  get knownBytes(): number {
+    return this.#known.calculatedSize;
+  }
+
   get refusedCount(): number {
     return this.#refused.size;
   }
@@ -162,7 +167,7 @@ function sizeOf({ token, signed }: KnownToken): number {
 }
 
 /** What a JSON value takes on the heap, roughly and rather too much. */
-function jsonBytes(json: Json): number {
+export function jsonBytes(json: Json): number {
   if (typeof json === "string") return 24 + 2 * json.length;
   if (typeof json !== "object" || json === null) return 16;
   let bytes = 64;

@@ -21,6 +21,8 @@ import {
 export interface VerifierOptions extends ObserverOptions {
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
   readonly revalidator?: Revalidator | undefined;
+  /** Asked before a token that memory does not know is looked for anywhere else. @throws GatewayError to refuse it */
+  readonly admitUnknown?: (() => void) | undefined;
   readonly digest: (presented: string) => TokenDigest;
   /** Decides JWTs with the issuer's keys; `undefined` leaves them to the upstream, like opaque tokens. */
   readonly jwts?: JwtVerifier | undefined;
@@ -34,8 +36,7 @@ export interface VerifierOptions extends ObserverOptions {
  * The one place that decides a verdict.
  *
  * Every path to VALID goes through `#judge`, `#fromKnown` or `JwtVerifier.decide`, and all look into the revocation facts
- * after the last await and before they return. What the caches hold is never the guard: a verdict that is written late, or read stale, meets
- * the fact there.
+ * after the last await and before they return. What the caches hold is never the guard: a late write meets the fact there.
  */
 export class Verifier {
   readonly #options: VerifierOptions;
@@ -243,6 +244,7 @@ export class Verifier {
   ): Promise<Verification> {
     const { cache, clock, feed, store } = this.#options;
     const { maxAgeMs, signal } = request;
+    if (known === undefined) this.#options.admitUnknown?.();
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
       const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);

@@ -2,6 +2,7 @@ import type { Pool } from "undici";
 import { canceled, GatewayError } from "../token/errors.ts";
 import type { Clock, Lane } from "../token/ports.ts";
 import type { Json } from "../token/token.ts";
+import type { AttemptSpan, TraceAttempt } from "./attempt-trace.ts";
 import type { Counters } from "./counters.ts";
 import { badBody, type Failure, failureOf, refusesToken } from "./error-table.ts";
 import { exchange, type HttpAnswer, type HttpRequest } from "./http-exchange.ts";
@@ -29,6 +30,8 @@ export interface CallerOptions {
   readonly attemptTimeoutMs: number;
   readonly maxAttempts: number;
   readonly clock: Clock;
+  /** Told of every request before it is sent. */
+  readonly traceAttempt?: TraceAttempt | undefined;
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
@@ -62,16 +65,18 @@ export class Caller {
     if (this.#closed) {
       throw draining();
     }
-    const scope = openScope(this.#options.clock, this.#options.timeoutMs, signal, canceled);
+    const { clock } = this.#options;
+    const startedAtMs = clock.monotonicMs();
+    const scope = openScope(clock, this.#options.timeoutMs, signal, canceled);
     const sent = { count: 0 };
     this.#open.add(scope);
     try {
       const value = await this.#attempts(call, scope, sent);
-      this.#counters.callAnswered(call.operation);
+      this.#counters.callAnswered(call.operation, clock.monotonicMs() - startedAtMs);
       return value;
     } catch (error) {
       const failure = error instanceof GatewayError ? error : internal(error);
-      this.#counters.callFailed(call.operation, failure, sent.count > 0);
+      this.#counters.callFailed(call.operation, failure, sent.count > 0, clock.monotonicMs() - startedAtMs);
       throw failure;
     } finally {
       this.#open.delete(scope);
@@ -114,11 +119,15 @@ export class Caller {
     // A creation has no second attempt to leave time for, and giving up on it early may waste a token.
     const timeoutMs = call.operation === "create" ? this.#options.timeoutMs : this.#options.attemptTimeoutMs;
     const attempt = openScope(this.#options.clock, timeoutMs, scope.signal, () => reasonOf(scope.signal));
+    const span = this.#options.traceAttempt?.(call.operation, call.http.method, sent.count);
     try {
       this.#counters.requestSent(call.operation, sent.count > 0);
       sent.count += 1;
-      return this.#judge(call, await exchange(this.#pool, call.http, attempt.signal));
+      const answer = await exchange(this.#pool, traced(call.http, span), attempt.signal);
+      span?.end({ status: answer.status });
+      return this.#judge(call, answer);
     } catch (error) {
+      span?.end({ reason: error instanceof GatewayError ? error.reason : "INTERNAL" });
       if (scope.signal.aborted || !(error instanceof GatewayError)) {
         throw error;
       }
@@ -150,6 +159,10 @@ export class Caller {
     }
     return failure;
   }
+}
+
+function traced(http: HttpRequest, span: AttemptSpan | undefined): HttpRequest {
+  return span === undefined ? http : { ...http, headers: { ...http.headers, ...span.headers } };
 }
 
 function parsed<T>(call: UpstreamCall<T>, answer: HttpAnswer): Outcome<T> {

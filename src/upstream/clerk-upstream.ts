@@ -2,6 +2,7 @@ import { Pool } from "undici";
 import type { Clock, CreateToken, KeyEndpoint, Lane, ListTokens, TokenPage, Upstream } from "../token/ports.ts";
 import type { Jwk } from "../token/signing-keys.ts";
 import type { CreatedToken, Json, Token, TokenId, TokenSecret } from "../token/token.ts";
+import type { TraceAttempt } from "./attempt-trace.ts";
 import { parseBaseUrl } from "./base-url.ts";
 import { Caller, type UpstreamCall } from "./caller.ts";
 import { Counters, type UpstreamStats } from "./counters.ts";
@@ -34,6 +35,8 @@ export interface ClerkUpstreamOptions {
   /** Sent as the Clerk-API-Version header. */
   readonly apiVersion: string;
   readonly clock: Clock;
+  /** Told of every request before it is sent. */
+  readonly traceAttempt?: TraceAttempt | undefined;
   /** Uniform in [0, 1). For jitter only. */
   readonly random?: (() => number) | undefined;
 }

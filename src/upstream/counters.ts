@@ -1,5 +1,7 @@
+import type { DurationCounts } from "../token/duration-counts.ts";
 import type { GatewayError, Reason } from "../token/errors.ts";
 import type { Clock } from "../token/ports.ts";
+import { CallCounts, type OutcomeCount } from "./call-counts.ts";
 import type { Operation } from "./operation.ts";
 
 /** What the client has done since it was built. Counters only grow. */
@@ -8,6 +10,10 @@ export interface UpstreamStats {
   readonly requests: Readonly<Record<Operation, number>>;
   /** Calls that ended undecided, cancelled ones apart. */
   readonly failures: Readonly<Record<Operation, number>>;
+  /** Calls that have ended, by how. */
+  readonly calls: readonly OutcomeCount[];
+  /** How long they took, waiting and repeats included. */
+  readonly durations: Readonly<Record<Operation, DurationCounts>>;
   /** Verifications that the upstream answered, for or against the token. */
   readonly verifications: number;
   /** Tokens minted: creations answered with a 2xx, even one that could not be read. */
@@ -39,6 +45,7 @@ export class Counters {
   readonly #clock: Clock;
   readonly #requests: Record<Operation, number> = { create: 0, keys: 0, list: 0, revoke: 0, verify: 0 };
   readonly #failures: Record<Operation, number> = { create: 0, keys: 0, list: 0, revoke: 0, verify: 0 };
+  readonly #calls = new CallCounts();
   #verifications = 0;
   #creations = 0;
   #retries = 0;
@@ -61,7 +68,8 @@ export class Counters {
     this.#creations += 1;
   }
 
-  callAnswered(operation: Operation): void {
+  callAnswered(operation: Operation, durationMs: number): void {
+    this.#calls.ended(operation, "OK", durationMs);
     this.#verifications += operation === "verify" ? 1 : 0;
     this.#undecidedInARow = 0;
     this.#lastFailureReason = undefined;
@@ -69,7 +77,8 @@ export class Counters {
   }
 
   /** @param sent whether any request of the call went out */
-  callFailed(operation: Operation, error: GatewayError, sent: boolean): void {
+  callFailed(operation: Operation, error: GatewayError, sent: boolean, durationMs: number): void {
+    this.#calls.ended(operation, error.reason, durationMs);
     if (error.reason === "CANCELED") {
       return;
     }
@@ -93,6 +102,8 @@ export class Counters {
     return {
       requests: { ...this.#requests },
       failures: { ...this.#failures },
+      calls: this.#calls.rows(),
+      durations: this.#calls.durations,
       verifications: this.#verifications,
       creations: this.#creations,
       retries: this.#retries,

@@ -125,8 +125,12 @@ describe("what may be repeated", () => {
       expect(rig.server.seen).toHaveLength(3);
       expect(rig.upstream.stats).toMatchObject({ retries: 2, failures: { [op]: 0 }, reachable: true });
       rig.server.fallback = reply;
-      await errorOf(call(rig.upstream));
+      const { reason } = await errorOf(call(rig.upstream));
       expect(rig.server.seen).toHaveLength(6);
+      expect(rig.upstream.stats.calls.filter(({ count }) => count > 0)).toEqual([
+        { operation: op, outcome: "OK", count: 1 },
+        { operation: op, outcome: reason, count: 1 },
+      ]);
     }
   });
 

@@ -197,6 +197,7 @@ export class Limiter {
     const retryAfterMs = Math.ceil(Math.max(this.#waitMs(nowMs), 0) + this.queued * this.#rate.intervalMs);
     return new GatewayError("OVERLOADED", "too many calls are waiting for the upstream", {
       retryAfterMs: Math.max(retryAfterMs, 1),
+      limit: "upstream_queue",
     });
   }
 }

@@ -1,4 +1,6 @@
 import { expect, it } from "vitest";
+import { startGatewayFixture } from "../../test/support/gateway-fixture.ts";
+import { parsePrometheus } from "../../test/support/prometheus-text.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
 
 it("keeps one family per metric and tells the workers apart by a label", () => {
@@ -26,4 +28,21 @@ it("keeps one family per metric and tells the workers apart by a label", () => {
     'more{worker="2",} 1',
     "",
   ]);
+});
+
+it("keeps every sample of a gateway's own page, of each worker", async () => {
+  await using gateway = await startGatewayFixture();
+  await gateway.tokens.verifyToken({ token: (await gateway.mint()).secret });
+  const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+  const one = parsePrometheus(text);
+  const merged = parsePrometheus(mergeMetrics(["1", "2"].map((worker) => ({ worker, text }))));
+  const inOrder = (samples: unknown[]) => samples.map((sample) => JSON.stringify(sample)).sort();
+  for (const worker of ["1", "2"]) {
+    const own = merged.filter(({ labels }) => labels.worker === worker);
+    const bare = own.map(({ labels: { worker: _, ...labels }, ...sample }) => ({ ...sample, labels }));
+    expect(inOrder(bare.map(({ family, name, labels, value }) => ({ family, name, labels, value })))).toEqual(
+      inOrder(one),
+    );
+  }
+  expect(merged).toHaveLength(2 * one.length);
 });

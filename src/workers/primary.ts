@@ -5,7 +5,9 @@ import type { Logger } from "../logger.ts";
 import { MemoryRevocationLog } from "../memory/memory-revocation-log.ts";
 import { openRedisLog } from "../redis-tier.ts";
 import { systemClock } from "../system-clock.ts";
+import type { Channel } from "./channel.ts";
 import { WORKER_STATES } from "./control-messages.ts";
+import { InvalidationRelay } from "./invalidation-relay.ts";
 import { LogMirror } from "./log-mirror.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
 import { RevocationLogRelay } from "./revocation-log-relay.ts";
@@ -38,6 +40,7 @@ export class WorkerFailed extends Error {
 
 /** On top of the grace for calls under way: what closing the rest of a worker may take. */
 const STOP_SLACK_MS = 5_000;
+const NOT_UNDERSTOOD = "a message of a worker is not understood";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
@@ -49,7 +52,13 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 export async function startPrimary({ loaded, log }: PrimaryOptions): Promise<Primary> {
   const { config } = loaded;
   const upstreamOfLog = openLog(loaded, log);
-  const slots = createSlots(loaded, log, upstreamOfLog.relay);
+  const invalidations = new InvalidationRelay((err) => log.error({ err }, NOT_UNDERSTOOD));
+  const slots = createSlots(loaded, log, (name, channel) => {
+    const ends = [upstreamOfLog.relay.attach(name, channel), invalidations.attach(channel)];
+    return () => {
+      for (const end of ends) end();
+    };
+  });
   const lifetime = { draining: false };
   let admin: AdminServer | undefined;
   const close = async () => {
@@ -85,7 +94,7 @@ function openLog({ config }: LoadedConfig, log: Logger) {
     mirror: new LogMirror({ clock, minHoldMs: retentionMs }),
     clock,
     boundMs,
-    onError: (err) => log.error({ err }, "a message of a worker is not understood"),
+    onError: (err) => log.error({ err }, NOT_UNDERSTOOD),
   });
   return {
     relay,
@@ -96,7 +105,11 @@ function openLog({ config }: LoadedConfig, log: Logger) {
   };
 }
 
-function createSlots({ config, tls, handover }: LoadedConfig, log: Logger, relay: RevocationLogRelay): WorkerSlot[] {
+function createSlots(
+  { config, tls, handover }: LoadedConfig,
+  log: Logger,
+  attach: (name: string, channel: Channel) => () => void,
+): WorkerSlot[] {
   // Connections are handed out in turn: left to the system, most of them go to few processes.
   cluster.schedulingPolicy = cluster.SCHED_RR;
   const count = config.rpc.workers;
@@ -108,7 +121,7 @@ function createSlots({ config, tls, handover }: LoadedConfig, log: Logger, relay
       init: { kind: "init", config: handover(), tls: tls ?? null, name, index, count },
       log,
       clock: systemClock,
-      onStart: (channel) => relay.attach(workerName(name, index), channel),
+      onStart: (channel) => attach(workerName(name, index), channel),
     });
   });
 }

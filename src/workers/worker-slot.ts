@@ -27,6 +27,8 @@ const STEADY_MS = 30_000;
 const REPORT_LIFE_MS = 2_000;
 /** A worker that has said nothing for so long hangs. */
 const HUNG_MS = 30_000;
+/** Before its first word: a machine may be so busy that a process takes long to start. */
+const START_MS = 120_000;
 const METRICS_TIMEOUT_MS = 2_000;
 
 /** One place among the workers: a process, and after its end another one. */
@@ -153,8 +155,8 @@ export class WorkerSlot {
   #watchForHang(sinceMs: number): void {
     const { clock, log } = this.#options;
     this.#cancelHungCheck = clock.after(REPORT_LIFE_MS, () => {
-      const heardAtMs = this.#lastReport?.atMs ?? sinceMs;
-      if (clock.monotonicMs() - heardAtMs > HUNG_MS) {
+      const silentMs = clock.monotonicMs() - (this.#lastReport?.atMs ?? sinceMs);
+      if (silentMs > (this.#lastReport === undefined ? START_MS : HUNG_MS)) {
         log.error({ worker: this.index }, "a worker hangs and is ended");
         this.#kill();
       } else this.#watchForHang(sinceMs);

@@ -1,10 +1,11 @@
 import cluster from "node:cluster";
 import { configFromHandover } from "../config.ts";
-import { type GatewayBody, openGateway } from "../gateway.ts";
+import { type GatewayBody, type Host, openGateway } from "../gateway.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import { systemClock } from "../system-clock.ts";
 import { type Channel, channelOf } from "./channel.ts";
 import { type FromWorker, type Init, parseToWorker, type ToWorker } from "./control-messages.ts";
+import { RelayedInvalidations } from "./relayed-invalidations.ts";
 import { RelayedRevocationLog } from "./relayed-revocation-log.ts";
 import { workerConfig } from "./worker-config.ts";
 
@@ -48,8 +49,12 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     readTimeoutMs: READ_TIMEOUT_MS,
     onError,
   });
+  const invalidations = new RelayedInvalidations(channel, onError);
+  const spreadInvalidation: Host["spreadInvalidation"] = (target, signal) => invalidations.spread(target, signal);
   const tls = init.tls ?? undefined;
-  const body = await openGateway({ config, log, version: options.version, tls }, {}, revocationLog);
+  const host = { revocationLog, spreadInvalidation };
+  const body = await openGateway({ config, log, version: options.version, tls }, {}, host);
+  invalidations.follow((target) => body.invalidate(target));
   const told = drainTold(channel, body, log, onError, options.signal);
   send(channel, { kind: "serving", url: await body.listen() });
   const telling = setInterval(() => tellState(channel, body), STATE_INTERVAL_MS);

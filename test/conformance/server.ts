@@ -12,6 +12,7 @@ import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
 import { connectErrorFrom } from "../../src/rpc/connect-error.ts";
 import { startRpcServer, type TransportName } from "../../src/rpc/rpc-server.ts";
+import { admissionWith } from "../support/admission.ts";
 import { type ConformanceService, createConformanceService } from "./conformance-service.ts";
 import type { ServerCompatRequest } from "./messages.ts";
 
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
   const request = await readRequest(registry);
   const service = createConformanceService(registry);
   const server = await startRpcServer({
+    admission: admissionWith(),
     listen: { host: "127.0.0.1", port: 0 },
     tls: request.useTls ? identityOf(request) : undefined,
     transport: transport as TransportName,

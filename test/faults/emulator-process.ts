@@ -57,7 +57,7 @@ export class EmulatorProcess {
     return this.#machine(1).id;
   }
 
-  mint(isJwt: boolean): Promise<MintedToken> {
+  mint(isJwt = false): Promise<MintedToken> {
     return this.#mint(this.#machine(0).secret_key, isJwt);
   }
 

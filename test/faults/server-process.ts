@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { ROOT } from "../support/process-fixture.ts";
 import { TRANSPORT_ENV } from "../support/test-transport.ts";
 
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 120_000;
 const KEPT_OUTPUT = 8_000;
 
 const running = new Set<ChildProcess>();

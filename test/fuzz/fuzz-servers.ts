@@ -8,6 +8,7 @@ import type { UnaryLane } from "../../src/http2/unary-lane.ts";
 import { type RpcServer, startRpcServer, type TransportName } from "../../src/rpc/rpc-server.ts";
 import { readPlainRequest } from "../../src/rpc/verify-request-bytes.ts";
 import { envelope, VERIFY } from "../rpc/fake-gateway.ts";
+import { admissionWith } from "../support/admission.ts";
 
 const LARGEST_LANE_ANSWER = 12_000;
 
@@ -29,6 +30,7 @@ export async function startFuzzServers(): Promise<FuzzServers> {
   };
   const start = (transport: TransportName) =>
     startRpcServer({
+      admission: admissionWith(),
       ...optionsOf(transport, errors),
       routes: routesOf(transport === "engine" ? enter : () => undefined),
     });

@@ -15,6 +15,7 @@ import {
 import { TokenService } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { startRpcServer, type TransportName } from "../../src/rpc/rpc-server.ts";
 import { makeCertificate } from "../rpc/certificate.ts";
+import { admissionWith } from "../support/admission.ts";
 import { type CaseResult, findH2spec, runH2spec } from "./h2spec.ts";
 
 /** Cases that the engine fails and is right to, by their title, each with the section of the RFC that says so. */
@@ -82,6 +83,7 @@ async function runOn(program: string, transport: TransportName, isTls: boolean):
   process.stderr.write(`running on ${name}\n`);
   const engineErrors: unknown[] = [];
   const server = await startRpcServer({
+    admission: admissionWith(),
     listen: { host: "127.0.0.1", port: 0 },
     tls: isTls ? makeCertificate() : undefined,
     transport,

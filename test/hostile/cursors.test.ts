@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ResetReason } from "../../src/gen/m2mgateway/v1/revocation_service_pb.ts";
 import { Verdict } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
-import { failureOf, type Hostile, startHostile } from "../support/hostile-fixture.ts";
+import { failureOf, failuresOf, type Hostile, startHostile } from "../support/hostile-fixture.ts";
 
 let hostile: Hostile;
 let subject: string;
@@ -100,12 +100,13 @@ describe("min_cursor", () => {
     const watching = async () => {
       for await (const _ of revocations.watchRevocations({ cursor }));
     };
-    for (const call of [
+    const failures = await failuresOf(
       tokens.verifyToken({ token: "mt_x", minCursor: cursor }),
       tokens.batchVerifyTokens({ tokens: ["mt_x"], minCursor: cursor }),
       watching(),
-    ]) {
-      expect(await failureOf(call)).toMatchObject({ code: "InvalidArgument", reason: "CURSOR_MALFORMED" });
+    );
+    for (const failure of failures) {
+      expect(failure).toMatchObject({ code: "InvalidArgument", reason: "CURSOR_MALFORMED" });
     }
   });
 

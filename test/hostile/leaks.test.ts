@@ -15,6 +15,7 @@ import {
   rawHttp2,
   startHostile,
 } from "../support/hostile-fixture.ts";
+import { startOtlpReceiver } from "../support/otlp/otlp-receiver.ts";
 
 const PROTOCOLS: readonly Protocol[] = ["grpc", "grpcWeb", "connect", "connectH1"];
 const SERVICE = "/m2mgateway.v1.TokenService";
@@ -78,6 +79,7 @@ async function goodCalls(hostile: Hostile, seen: Seen): Promise<string[]> {
       seen.secrets.push(secret);
       made.push(secret);
       for (let round = 0; round < 2; round++) await seen.call(tokens.verifyToken({ token: secret }));
+      await acquireCalls(tokens, format, seen);
       await seen.call(tokens.batchVerifyTokens({ tokens: [secret, `${secret}x`, ` ${secret}`] }));
     }
     const [byId, bySecret] = [await hostile.mint(), await hostile.mint()];
@@ -89,6 +91,16 @@ async function goodCalls(hostile: Hostile, seen: Seen): Promise<string[]> {
     await seen.call(tokens.listTokens({ subject: hostile.emulator.machine("billing").id, includeRevoked: true }));
   }
   return made;
+}
+
+/** Of a pooled token, which is given more than once: created, from memory, and another once it is revoked. */
+async function acquireCalls(tokens: Hostile["clients"]["tokens"], format: TokenFormat, seen: Seen): Promise<void> {
+  for (let round = 0; round < 2; round++) {
+    const { secret, ...rest } = await tokens.acquireToken({ format });
+    seen.note(rest);
+    if (!seen.secrets.includes(secret)) seen.secrets.push(secret);
+    if (round === 1) await seen.call(tokens.revokeToken({ target: { case: "token", value: secret } }));
+  }
 }
 
 async function badCalls(hostile: Hostile, seen: Seen, secret: string): Promise<void> {
@@ -117,7 +129,14 @@ async function badCalls(hostile: Hostile, seen: Seen, secret: string): Promise<v
       await seen.answer(post(hostile.gateway, `${SERVICE}/VerifyToken`, type, body));
     }
     for (const type of ["application/grpc+json", "application/grpc", "application/grpc-web+json"]) {
-      const headers = { "content-type": type, authorization: `Bearer ${secret}`, "x-token": secret };
+      const headers = {
+        "content-type": type,
+        authorization: `Bearer ${secret}`,
+        "x-token": secret,
+        "x-request-id": secret,
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        tracestate: `vendor=${secret.slice(0, 250)}`,
+      };
       seen.note(await rawHttp2(hostile.gateway, `${SERVICE}/VerifyToken`, headers, envelope(Buffer.from(body))));
     }
   }
@@ -145,6 +164,9 @@ async function upstreamThatTells(hostile: Hostile, seen: Seen, secret: string): 
       headers: { "x-clerk-trace-id": secret, location: `https://x/${secret}` },
     });
     await seen.call(tokens.createToken({}));
+    for (const format of [TokenFormat.OPAQUE, TokenFormat.JWT]) {
+      await seen.call(tokens.acquireToken({ format, ttl: { seconds: BigInt(status) } }));
+    }
     await seen.call(tokens.verifyToken({ token: `mt_unseen${status}` }));
     await seen.call(tokens.listTokens({ subject: hostile.emulator.machine("billing").id }));
     await seen.call(tokens.revokeToken({ target: { case: "tokenId", value: `mt_${"0".repeat(32)}` } }));
@@ -185,7 +207,7 @@ async function onCommandLine(hostile: Hostile, seen: Seen, secret: string): Prom
   }
 }
 
-describe("the gateway", () => {
+describe("the gateway", { timeout: 240_000 }, () => {
   it.each(["json", "pretty"])("lets no secret out but in the answer that creates it (log: %s)", async (format) => {
     const seen = new Seen();
     const stderr = vi.spyOn(process.stderr, "write").mockImplementation((chunk) => {
@@ -193,10 +215,18 @@ describe("the gateway", () => {
       return true;
     });
     const onLine = (line: string) => seen.note(line);
-    const hostile = await startHostile({ env: { GATEWAY_LOG_FORMAT: format, CLERK_MAX_ATTEMPTS: "1" }, onLine });
+    const receiver = await startOtlpReceiver();
+    const env = {
+      GATEWAY_LOG_FORMAT: format,
+      GATEWAY_ACCESS_LOG: "1",
+      CLERK_MAX_ATTEMPTS: "1",
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      OTEL_EXPORTER_OTLP_HEADERS: "x-collector-key=ak_collectors9Zb7Vn5Rw2Tj6Yc1Xd",
+    };
+    const hostile = await startHostile({ env, onLine });
     const other = await startEmulator();
     try {
-      seen.secrets.push(hostile.emulator.instanceKey);
+      seen.secrets.push(hostile.emulator.instanceKey, "ak_collectors9Zb7Vn5Rw2Tj6Yc1Xd");
       for (const { secretKey } of hostile.emulator.machines()) seen.secrets.push(secretKey);
       const stop = new AbortController();
       const watching = (async () => {
@@ -224,9 +254,14 @@ describe("the gateway", () => {
     } finally {
       await hostile[Symbol.asyncDispose]();
       await other.close();
+      // As strings, and as the bytes that left.
+      seen.note(receiver.spans);
+      for (const { path, body } of receiver.requests) seen.note(`${path} ${body.toString("latin1")}`);
+      await receiver[Symbol.asyncDispose]();
       stderr.mockRestore();
     }
     expect(hostile.lines.length).toBeGreaterThan(100);
+    expect(receiver.spans.length).toBeGreaterThan(100);
     expect(seen.leaks()).toEqual([]);
   });
 });

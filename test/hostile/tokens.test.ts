@@ -10,6 +10,7 @@ import {
 import {
   envelope,
   failureOf,
+  failuresOf,
   type Hostile,
   mintAt,
   post,
@@ -86,8 +87,9 @@ describe("what is no token", () => {
 describe("an empty token", () => {
   it("is INVALID_ARGUMENT naming the field, to verify and to revoke", async () => {
     const { tokens } = hostile.clients;
-    for (const call of [tokens.verifyToken({}), tokens.revokeToken({ target: { case: "token", value: "" } })]) {
-      expect(await failureOf(call)).toMatchObject({
+    const revoke = tokens.revokeToken({ target: { case: "token", value: "" } });
+    for (const failure of await failuresOf(tokens.verifyToken({}), revoke)) {
+      expect(failure).toMatchObject({
         code: "InvalidArgument",
         reason: "ARGUMENT_INVALID",
         fields: ["token"],

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Fault } from "../../src/emulator/faults.ts";
 import { RevocationSource } from "../../src/gen/m2mgateway/v1/revocation_service_pb.ts";
 import { Source, Verdict } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
-import { eventually, failureOf, type Hostile, startHostile } from "../support/hostile-fixture.ts";
+import { eventually, failureOf, failuresOf, type Hostile, startHostile } from "../support/hostile-fixture.ts";
 
 const SUBJECT = `mch_${"2".repeat(27)}`;
 const GOOD = {
@@ -248,13 +248,15 @@ describe("an upstream of one's own", () => {
     });
     await using gateway = await startHostile({ upstreamUrl: here.url });
     for (status of [301, 302, 303, 307, 308]) {
-      for (const call of [
-        gateway.clients.tokens.verifyToken({ token: stranger() }),
-        gateway.clients.tokens.createToken({}),
-        gateway.clients.tokens.listTokens({ subject: SUBJECT }),
-        gateway.clients.tokens.revokeToken({ target: { case: "tokenId", value: GOOD.id } }),
-      ]) {
-        expect(await failureOf(call)).toMatchObject({ code: "Unavailable", reason: "UPSTREAM_BAD_RESPONSE" });
+      const { tokens } = gateway.clients;
+      const failures = await failuresOf(
+        tokens.verifyToken({ token: stranger() }),
+        tokens.createToken({}),
+        tokens.listTokens({ subject: SUBJECT }),
+        tokens.revokeToken({ target: { case: "tokenId", value: GOOD.id } }),
+      );
+      for (const failure of failures) {
+        expect(failure).toMatchObject({ code: "Unavailable", reason: "UPSTREAM_BAD_RESPONSE" });
       }
     }
     expect(heard).toBe(0);

@@ -22,6 +22,7 @@ import {
 import type { CallReport } from "../../src/rpc/call-report.ts";
 import { type RpcServer, type RpcServerOptions, startRpcServer } from "../../src/rpc/rpc-server.ts";
 import { createValidateInterceptor } from "../../src/rpc/validate-interceptor.ts";
+import { admissionWith } from "../support/admission.ts";
 import { TEST_TRANSPORT } from "../support/test-transport.ts";
 
 export const MAX_MESSAGE_BYTES = 64 * 1024;
@@ -54,6 +55,7 @@ export async function startFakeGateway(fakes: Fakes = {}): Promise<FakeGateway> 
     onCall: (report) => reports.push(report),
     transport: TEST_TRANSPORT,
     onEngineError: rethrow,
+    admission: admissionWith(),
     routes(router) {
       router.service(TokenService, {
         verifyToken: fakes.verifyToken ?? (async () => ({ verdict: Verdict.VALID, cursor: "e.1-0" })),

@@ -20,6 +20,8 @@ export const SECRET = secretOf(1);
 export const PATH = "/m2mgateway.v1.TokenService/VerifyToken";
 export const MAX_MESSAGE_BYTES = 8_000;
 
+const NO_REPLY = { headers: new Uint8Array(), trailers: new Uint8Array() };
+
 /** One domain, answered by the lane and by the RPC framework. */
 export class VerifyLaneFixture {
   readonly domain: Domain;
@@ -48,7 +50,7 @@ export class VerifyLaneFixture {
   ask(body: Uint8Array): Buffer {
     const target = Buffer.alloc(this.lane.maxAnswerBytes + 7, 0xee);
     const input = Buffer.concat([Buffer.from("before"), body, Buffer.from("after")]);
-    const written = this.lane.answer(input, 6, 6 + body.length, target, 7);
+    const written = this.lane.answer(input, 6, 6 + body.length, target, 7, NO_REPLY);
     expect(target.subarray(0, 7).every((byte) => byte === 0xee)).toBe(true);
     expect(target.subarray(7 + written).every((byte) => byte === 0xee)).toBe(true);
     return target.subarray(7, 7 + written);

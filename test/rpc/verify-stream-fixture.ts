@@ -11,11 +11,13 @@ import {
   type VerifyTokenStreamResponse,
   VerifyTokenStreamResponseSchema,
 } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
+import { observeEnds } from "../../src/rpc/call-observer.ts";
 import type { CallReport } from "../../src/rpc/call-report.ts";
 import type { RpcDependencies } from "../../src/rpc/rpc-dependencies.ts";
 import { VerifyStreamLane } from "../../src/rpc/verify-stream-lane.ts";
 import { createVerifyTokenStream } from "../../src/rpc/verify-token-stream.ts";
 import type { Token } from "../../src/token/token.ts";
+import { admissionWith } from "../support/admission.ts";
 import { type Domain, verifyRequest } from "../support/domain.ts";
 import { TEST_TRANSPORT } from "../support/test-transport.ts";
 import { secretOf, token, tokenId } from "../support/tokens.ts";
@@ -93,6 +95,7 @@ export function dependenciesOf(domain: Domain, maxMessageBytes: number): RpcDepe
     maxMessageBytes,
     watch: { heartbeatMs: 1, maxLag: 1 },
     watchers: { open: 0, cut: 0 },
+    admission: admissionWith(),
     status: () => notAskedFor(),
     freshness: () => notAskedFor(),
   };
@@ -138,7 +141,7 @@ export async function serveStreams(domain: Domain, served: Served, maxMessageByt
             maxMessageBytes,
             onCall,
             transport: "engine",
-            lanes: { unary: [], streams: [new VerifyStreamLane(dependencies, onCall)] },
+            lanes: { unary: [], streams: [new VerifyStreamLane(dependencies, observeEnds(onCall))] },
           },
         },
   );

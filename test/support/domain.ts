@@ -18,6 +18,7 @@ import { RevocationFeed } from "../../src/token/revocation-feed.ts";
 import { Revocations } from "../../src/token/revocations.ts";
 import { Revoker } from "../../src/token/revoker.ts";
 import { SubjectRevoker } from "../../src/token/subject-revoker.ts";
+import { TokenPool, type TokenPoolOptions } from "../../src/token/token-pool.ts";
 import { VerdictCache } from "../../src/token/verdict-cache.ts";
 import type { VerifyRequest } from "../../src/token/verification.ts";
 import { Verifier } from "../../src/token/verifier.ts";
@@ -81,11 +82,13 @@ export interface DomainOptions {
   readonly log?: (clock: FakeClock) => RevocationLog;
   readonly store?: VerdictStore;
   readonly revalidator?: (parts: { recorder: Recorder; revocations: Revocations }) => Revalidator;
+  readonly admitUnknown?: () => void;
   readonly ttlMs?: number;
   readonly maxKnown?: number;
   readonly maxRefused?: number;
   readonly jwts?: { readonly keys: SigningKeys; readonly rules: JwtRules };
   readonly allowsUnsyncedJwts?: boolean;
+  readonly pool?: Partial<TokenPoolOptions>;
 }
 
 /** The domain of one replica on a fake clock. */
@@ -116,6 +119,7 @@ export async function createDomain(options: DomainOptions = {}) {
     onReadError: onError,
     onRestart: () => {
       verifier.invalidate({ all: true });
+      pool.distrust();
       recorder.recordMissing();
     },
   });
@@ -135,6 +139,7 @@ export async function createDomain(options: DomainOptions = {}) {
     revocations,
     feed,
     recorder,
+    admitUnknown: options.admitUnknown,
     clock,
     digest: createDigester(upstream.verifyScope),
     jwts: options.jwts && new JwtVerifier({ ...options.jwts, cache, revocations, clock }),
@@ -145,6 +150,18 @@ export async function createDomain(options: DomainOptions = {}) {
   const revoker = new Revoker({ upstream, verifier, recorder, revocations, publisher });
   const parts = { upstream, recorder, revocations, publisher, clock };
   const subjectRevoker = new SubjectRevoker({ ...parts, clockSkewMs: CLOCK_SKEW_MS });
+  const pool = new TokenPool({
+    upstream,
+    revocations,
+    feed,
+    clock,
+    maxTokens: 100,
+    maxBytes: 10_000_000,
+    maxAgeMs: 3_600_000,
+    idleMs: 600_000,
+    random: () => 0.5,
+    ...options.pool,
+  });
   await feed.start();
   // Reading a log for the first time invalidates what was observed up to that instant.
   clock.advance(1);
@@ -159,6 +176,7 @@ export async function createDomain(options: DomainOptions = {}) {
     verifier,
     revoker,
     subjectRevoker,
+    pool,
     errors,
   };
 }

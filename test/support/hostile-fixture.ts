@@ -236,6 +236,11 @@ export async function failureOf(call: Promise<unknown>): Promise<Failure> {
   };
 }
 
+/** As `failureOf`, for calls that are under way together: each is listened to from the start. */
+export function failuresOf(...calls: readonly Promise<unknown>[]): Promise<readonly Failure[]> {
+  return Promise.all(calls.map(failureOf));
+}
+
 /** ErrorInfo.reason in the JSON of a Connect error. */
 export function reasonIn(json: string): string | undefined {
   return /"reason":"([A-Z_]+)"/.exec(json)?.[1];

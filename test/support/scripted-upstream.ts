@@ -18,11 +18,16 @@ export interface RevokeCall extends Call<Token> {
   readonly reason: string | undefined;
 }
 
+export interface CreateCall extends Call<CreatedToken> {
+  readonly request: CreateToken;
+}
+
 /** An upstream that answers each call when, and as, the test says. */
 export class ScriptedUpstream implements Upstream {
   readonly verifyScope = "scripted";
   readonly verifies: VerifyCall[] = [];
   readonly revokes: RevokeCall[] = [];
+  readonly creates: CreateCall[] = [];
   verifyCount = 0;
   abortedCount = 0;
 
@@ -35,8 +40,8 @@ export class ScriptedUpstream implements Upstream {
     return this.#pend(signal, (call: Call<Token>) => this.revokes.push({ ...call, id, reason }));
   }
 
-  createToken(_request: CreateToken): Promise<CreatedToken> {
-    throw new Error("not scripted");
+  createToken(request: CreateToken, signal: AbortSignal): Promise<CreatedToken> {
+    return this.#pend(signal, (call: Call<CreatedToken>) => this.creates.push({ ...call, request }));
   }
 
   listTokens(_request: ListTokens): Promise<TokenPage> {
@@ -53,6 +58,12 @@ export class ScriptedUpstream implements Upstream {
   nextRevoke(): RevokeCall {
     const call = this.revokes.shift();
     if (call === undefined) throw new Error("no revocation is waiting");
+    return call;
+  }
+
+  nextCreate(): CreateCall {
+    const call = this.creates.shift();
+    if (call === undefined) throw new Error("no creation is waiting");
     return call;
   }
 

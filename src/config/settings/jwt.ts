@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { choice, MS, optionalMatching, optionalText, optionalUrl, whole } from "../setting.ts";
+import { choice, MS, optionalHttpUrl, optionalMatching, optionalText, whole } from "../setting.ts";
 
 /** JWT-format tokens. */
 export const jwtSettings = z.strictObject({
@@ -13,7 +13,7 @@ export const jwtSettings = z.strictObject({
     "a public RSA key in PEM",
     "Public key that JWTs are checked with, in PEM; line breaks may be written as `\\n`. Not set: the keys are fetched with `CLERK_SECRET_KEY`, or from the issuer.",
   ),
-  issuer: optionalUrl(
+  issuer: optionalHttpUrl(
     "CLERK_JWT_ISSUER",
     "The issuer (`iss`) of JWTs: Clerk's Frontend API URL, such as `https://clerk.example.com`. With neither `CLERK_JWT_KEY` nor `CLERK_SECRET_KEY` its published keys are used. Not set: taken from `CLERK_PUBLISHABLE_KEY`, else any issuer whose JWTs the key signed.",
   ),

@@ -58,6 +58,39 @@ describe("header sections that are too large", () => {
   });
 });
 
+describe("a client that goes on", () => {
+  it("with headers that are too large loses its connection", async () => {
+    await using engine = await startEngine({ limits: { resetBurst: 40, resetsPerSecond: 0 } });
+    using client = await connectRaw(engine.port);
+    const large = Buffer.concat([
+      encodeFields(requestFields("/size/1")),
+      Buffer.from([0x40, 1, 0x78, 0x7f, 0x81, 0x1e]),
+    ]);
+    client.send(headers(1, Buffer.concat([large, Buffer.alloc(3968, "v")]), { end: true }));
+    const references = Buffer.concat([encodeFields(requestFields("/size/1")), Buffer.alloc(100, 0xbe)]);
+    client.send(repeat(100, (at) => headers(2 * at + 3, references, { end: true })));
+    await expectToBeCutOff(engine, client, "too many headers too large");
+    expect(client.frames.filter(({ fields }) => fields[":status"] === "431")).toHaveLength(11);
+  });
+
+  it("sending after it was told to stop is cut before it has sent more than the kernels hold", async () => {
+    await using engine = await startEngine();
+    using client = await connectRaw(engine.port);
+    client.send(headers(1, Buffer.alloc(1, 0x83), { endHeaders: false }), data(3, "not a CONTINUATION"));
+    const more = Buffer.alloc(256 * 1024);
+    let sent = 0;
+    const pour = () => {
+      while (!client.socket.destroyed && client.socket.write(more)) sent += more.length;
+    };
+    client.socket.on("drain", pour);
+    pour();
+    await client.closed;
+    expect(engine.engine.counts.connections).toBe(0);
+    expect(sent).toBeLessThan(64 * 1024 * 1024);
+    await expectToServe(engine);
+  });
+});
+
 describe("more streams than allowed", () => {
   it("are refused, to be tried again, and start nothing", async () => {
     await using engine = await startEngine({ limits: { maxConcurrentStreams: 10 } });
@@ -68,5 +101,23 @@ describe("more streams than allowed", () => {
     expect(engine.engine.counts.streams).toBe(10);
     expect((await client.answer(1999)).reset).toBe(ErrorCode.REFUSED_STREAM);
     await expectToServe(engine);
+  });
+
+  it("of all connections together leave each a few, and are counted", async () => {
+    await using engine = await startEngine({ limits: { maxStreams: 100 } });
+    using hoarder = await connectRaw(engine.port);
+    hoarder.send(repeat(500, (at) => request(2 * at + 1, "/hold")));
+    await hoarder.roundTrip();
+    expect(engine.engine.counts.streams).toBe(100);
+    using modest = await connectRaw(engine.port);
+    modest.send(repeat(50, (at) => request(2 * at + 1, "/hold")));
+    await modest.roundTrip();
+    expect(engine.engine.counts.streams).toBe(116);
+    expect(engine.engine.refusedStreams).toBe(434);
+    hoarder.socket.destroy();
+    await engine.eventually(() => engine.engine.counts.streams === 16);
+    modest.send(repeat(50, (at) => request(2 * at + 101, "/hold")));
+    await modest.roundTrip();
+    expect(engine.engine.counts.streams).toBe(66);
   });
 });

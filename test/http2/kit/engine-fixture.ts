@@ -21,7 +21,7 @@ export interface EngineFixture extends AsyncDisposable {
   readonly port: number;
   /** All calls that began, in their order. */
   readonly calls: Call[];
-  /** The connections that were accepted. */
+  /** What carries the connections that were accepted. */
   readonly sockets: net.Socket[];
   readonly errors: unknown[];
   /** Waits for the server's side of things. */
@@ -45,10 +45,7 @@ export async function startEngine(options: EngineFixtureOptions = {}): Promise<E
   };
   const onError = (error: unknown) => errors.push(error);
   const engine = new Http2Engine({ lanes, limits, onStream: options.onStream ?? onStream, onError });
-  const accept = (socket: net.Socket) => {
-    sockets.push(socket);
-    engine.accept(socket);
-  };
+  const accept = (socket: net.Socket) => void sockets.push(engine.accept(socket));
   const server =
     options.tls === undefined
       ? net.createServer({ allowHalfOpen: true, noDelay: true }, accept)

@@ -4,6 +4,7 @@ import { startEmulator } from "../../../src/emulator/emulator.ts";
 import { startGateway } from "../../../src/gateway.ts";
 import { createLogger } from "../../../src/logger.ts";
 import { makeCertificate } from "../../support/redis/tls-certificates.ts";
+import { TRANSPORT_ENV } from "../../support/test-transport.ts";
 
 /** A gateway and the emulator behind it. */
 export interface Served extends AsyncDisposable {
@@ -21,6 +22,7 @@ export async function serve(carrier: Carrier): Promise<Served> {
   const files = carrier === "TLS" ? await makeCertificate() : undefined;
   const { config, tls } = loadConfig({
     env: {
+      ...TRANSPORT_ENV,
       GATEWAY_LISTEN: "127.0.0.1:0",
       GATEWAY_ADMIN_LISTEN: "127.0.0.1:0",
       CLERK_API_URL: emulator.url,

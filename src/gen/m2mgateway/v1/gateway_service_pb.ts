@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file m2mgateway/v1/gateway_service.proto.
  */
 export const file_m2mgateway_v1_gateway_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNtMm1nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxINbTJtZ2F0ZXdheS52MSISChBHZXRTdGF0dXNSZXF1ZXN0IskCChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoJZnJlc2huZXNzGAQgASgLMhgubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3MSKQoFY2FjaGUYBSABKAsyGi5tMm1nYXRld2F5LnYxLkNhY2hlU3RhdHVzEi8KCHVwc3RyZWFtGAYgASgLMh0ubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cxI0CgtyZXZvY2F0aW9ucxgHIAEoCzIfLm0ybWdhdGV3YXkudjEuUmV2b2NhdGlvblN0YXR1cxIjCgVzcGVuZBgIIAEoCzIULm0ybWdhdGV3YXkudjEuU3BlbmQi1QEKCUZyZXNobmVzcxIsCgVzdGF0ZRgBIAEoDjIdLm0ybWdhdGV3YXkudjEuRnJlc2huZXNzU3RhdGUSDgoGY3Vyc29yGAIgASgJEiwKCXN0YWxlbmVzcxgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIyCg93b3JzdF9zdGFsZW5lc3MYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFYm91bmQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ifgoLQ2FjaGVTdGF0dXMSFQoNa25vd25fZW50cmllcxgBIAEoAxIXCg9yZWZ1c2VkX2VudHJpZXMYAiABKAMSDAoEaGl0cxgDIAEoAxIOCgZtaXNzZXMYBCABKAMSDgoGam9pbmVkGAUgASgDEhEKCWV2aWN0aW9ucxgGIAEoAyLvAgoOVXBzdHJlYW1TdGF0dXMSCwoDdXJsGAEgASgJEhEKCXJlYWNoYWJsZRgCIAEoCBIbChNsYXN0X2ZhaWx1cmVfcmVhc29uGAMgASgJEj0KCHJlcXVlc3RzGAQgAygLMisubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cy5SZXF1ZXN0c0VudHJ5Ej0KCGZhaWx1cmVzGAUgAygLMisubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cy5GYWlsdXJlc0VudHJ5Eg8KB3JldHJpZXMYBiABKAMSDAoEc2hlZBgHIAEoAxIRCglpbl9mbGlnaHQYCCABKAMSDgoGcXVldWVkGAkgASgDGi8KDVJlcXVlc3RzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ARovCg1GYWlsdXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEicgoQUmV2b2NhdGlvblN0YXR1cxIMCgRsaXZlGAEgASgDEhIKCnVucmVjb3JkZWQYAiABKAMSEAoId2F0Y2hlcnMYAyABKAMSFgoOc2xvd19jb25zdW1lcnMYBCABKAMSEgoKZGlzY292ZXJlZBgFIAEoAyKUAQoFU3BlbmQSEQoJY3JlYXRpb25zGAEgASgDEhUKDXZlcmlmaWNhdGlvbnMYAiABKAMSGwoTc2F2ZWRfdmVyaWZpY2F0aW9ucxgDIAEoAxIYChBzcGVudF91c2RfbWljcm9zGAQgASgDEhgKEHNhdmVkX3VzZF9taWNyb3MYBSABKAMSEAoIcmVuZXdhbHMYBiABKAMimgEKFkludmFsaWRhdGVDYWNoZVJlcXVlc3QSLwoIdG9rZW5faWQYASABKAlCG7pIGHIWMhRebXRfWzAtOUEtWmEtel17MzJ9JEgAEiYKB3N1YmplY3QYAiABKAlCE7pIEHIOMgxebWNoX1x3ezI3fSRIABIWCgNhbGwYAyABKAhCB7pIBGoCCAFIAEIPCgZ0YXJnZXQSBbpIAggBIhkKF0ludmFsaWRhdGVDYWNoZVJlc3BvbnNlKqoBCg5GcmVzaG5lc3NTdGF0ZRIfChtGUkVTSE5FU1NfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZGUkVTSE5FU1NfU1RBVEVfU1lOQ0VEEAESHAoYRlJFU0hORVNTX1NUQVRFX1VOU1lOQ0VEEAISHAoYRlJFU0hORVNTX1NUQVRFX0RFR1JBREVEEAMSHwobRlJFU0hORVNTX1NUQVRFX05PVF9TRVJWSU5HEAQywgEKDkdhdGV3YXlTZXJ2aWNlEk4KCUdldFN0YXR1cxIfLm0ybWdhdGV3YXkudjEuR2V0U3RhdHVzUmVxdWVzdBogLm0ybWdhdGV3YXkudjEuR2V0U3RhdHVzUmVzcG9uc2USYAoPSW52YWxpZGF0ZUNhY2hlEiUubTJtZ2F0ZXdheS52MS5JbnZhbGlkYXRlQ2FjaGVSZXF1ZXN0GiYubTJtZ2F0ZXdheS52MS5JbnZhbGlkYXRlQ2FjaGVSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiNtMm1nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxINbTJtZ2F0ZXdheS52MSISChBHZXRTdGF0dXNSZXF1ZXN0IvICChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoJZnJlc2huZXNzGAQgASgLMhgubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3MSKQoFY2FjaGUYBSABKAsyGi5tMm1nYXRld2F5LnYxLkNhY2hlU3RhdHVzEi8KCHVwc3RyZWFtGAYgASgLMh0ubTJtZ2F0ZXdheS52MS5VcHN0cmVhbVN0YXR1cxI0CgtyZXZvY2F0aW9ucxgHIAEoCzIfLm0ybWdhdGV3YXkudjEuUmV2b2NhdGlvblN0YXR1cxIjCgVzcGVuZBgIIAEoCzIULm0ybWdhdGV3YXkudjEuU3BlbmQSJwoEcG9vbBgJIAEoCzIZLm0ybWdhdGV3YXkudjEuUG9vbFN0YXR1cyLVAQoJRnJlc2huZXNzEiwKBXN0YXRlGAEgASgOMh0ubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3NTdGF0ZRIOCgZjdXJzb3IYAiABKAkSLAoJc3RhbGVuZXNzGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD3dvcnN0X3N0YWxlbmVzcxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgVib3VuZBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ+CgtDYWNoZVN0YXR1cxIVCg1rbm93bl9lbnRyaWVzGAEgASgDEhcKD3JlZnVzZWRfZW50cmllcxgCIAEoAxIMCgRoaXRzGAMgASgDEg4KBm1pc3NlcxgEIAEoAxIOCgZqb2luZWQYBSABKAMSEQoJZXZpY3Rpb25zGAYgASgDIu8CCg5VcHN0cmVhbVN0YXR1cxILCgN1cmwYASABKAkSEQoJcmVhY2hhYmxlGAIgASgIEhsKE2xhc3RfZmFpbHVyZV9yZWFzb24YAyABKAkSPQoIcmVxdWVzdHMYBCADKAsyKy5tMm1nYXRld2F5LnYxLlVwc3RyZWFtU3RhdHVzLlJlcXVlc3RzRW50cnkSPQoIZmFpbHVyZXMYBSADKAsyKy5tMm1nYXRld2F5LnYxLlVwc3RyZWFtU3RhdHVzLkZhaWx1cmVzRW50cnkSDwoHcmV0cmllcxgGIAEoAxIMCgRzaGVkGAcgASgDEhEKCWluX2ZsaWdodBgIIAEoAxIOCgZxdWV1ZWQYCSABKAMaLwoNUmVxdWVzdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBGi8KDUZhaWx1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASJyChBSZXZvY2F0aW9uU3RhdHVzEgwKBGxpdmUYASABKAMSEgoKdW5yZWNvcmRlZBgCIAEoAxIQCgh3YXRjaGVycxgDIAEoAxIWCg5zbG93X2NvbnN1bWVycxgEIAEoAxISCgpkaXNjb3ZlcmVkGAUgASgDIoQBCgpQb29sU3RhdHVzEg4KBnRva2VucxgBIAEoAxIMCgRoaXRzGAIgASgDEg4KBmpvaW5lZBgDIAEoAxIRCgljcmVhdGlvbnMYBCABKAMSEAoIcmVuZXdhbHMYBSABKAMSEAoIZmFpbHVyZXMYBiABKAMSEQoJZXZpY3Rpb25zGAcgASgDIq0BCgVTcGVuZBIRCgljcmVhdGlvbnMYASABKAMSFQoNdmVyaWZpY2F0aW9ucxgCIAEoAxIbChNzYXZlZF92ZXJpZmljYXRpb25zGAMgASgDEhgKEHNwZW50X3VzZF9taWNyb3MYBCABKAMSGAoQc2F2ZWRfdXNkX21pY3JvcxgFIAEoAxIQCghyZW5ld2FscxgGIAEoAxIXCg9zYXZlZF9jcmVhdGlvbnMYByABKAMimgEKFkludmFsaWRhdGVDYWNoZVJlcXVlc3QSLwoIdG9rZW5faWQYASABKAlCG7pIGHIWMhRebXRfWzAtOUEtWmEtel17MzJ9JEgAEiYKB3N1YmplY3QYAiABKAlCE7pIEHIOMgxebWNoX1x3ezI3fSRIABIWCgNhbGwYAyABKAhCB7pIBGoCCAFIAEIPCgZ0YXJnZXQSBbpIAggBIhkKF0ludmFsaWRhdGVDYWNoZVJlc3BvbnNlKqoBCg5GcmVzaG5lc3NTdGF0ZRIfChtGUkVTSE5FU1NfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZGUkVTSE5FU1NfU1RBVEVfU1lOQ0VEEAESHAoYRlJFU0hORVNTX1NUQVRFX1VOU1lOQ0VEEAISHAoYRlJFU0hORVNTX1NUQVRFX0RFR1JBREVEEAMSHwobRlJFU0hORVNTX1NUQVRFX05PVF9TRVJWSU5HEAQywgEKDkdhdGV3YXlTZXJ2aWNlEk4KCUdldFN0YXR1cxIfLm0ybWdhdGV3YXkudjEuR2V0U3RhdHVzUmVxdWVzdBogLm0ybWdhdGV3YXkudjEuR2V0U3RhdHVzUmVzcG9uc2USYAoPSW52YWxpZGF0ZUNhY2hlEiUubTJtZ2F0ZXdheS52MS5JbnZhbGlkYXRlQ2FjaGVSZXF1ZXN0GiYubTJtZ2F0ZXdheS52MS5JbnZhbGlkYXRlQ2FjaGVSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * GetStatusRequest has no fields.
@@ -91,6 +91,13 @@ export type GetStatusResponse = Message<"m2mgateway.v1.GetStatusResponse"> & {
    * @generated from field: m2mgateway.v1.Spend spend = 8;
    */
   spend?: Spend | undefined;
+
+  /**
+   * The tokens that AcquireToken gives.
+   *
+   * @generated from field: m2mgateway.v1.PoolStatus pool = 9;
+   */
+  pool?: PoolStatus | undefined;
 };
 
 /**
@@ -233,7 +240,7 @@ export type UpstreamStatus = Message<"m2mgateway.v1.UpstreamStatus"> & {
   lastFailureReason: string;
 
   /**
-   * HTTP requests sent, by operation: create, list, revoke, verify. Retries count.
+   * HTTP requests sent, by operation: create, keys, list, revoke, verify. Retries count.
    *
    * @generated from field: map<string, int64> requests = 4;
    */
@@ -332,6 +339,69 @@ export const RevocationStatusSchema: GenMessage<RevocationStatus> = /*@__PURE__*
   messageDesc(file_m2mgateway_v1_gateway_service, 5);
 
 /**
+ * PoolStatus counts what AcquireToken holds and did.
+ *
+ * @generated from message m2mgateway.v1.PoolStatus
+ */
+export type PoolStatus = Message<"m2mgateway.v1.PoolStatus"> & {
+  /**
+   * Tokens held.
+   *
+   * @generated from field: int64 tokens = 1;
+   */
+  tokens: bigint;
+
+  /**
+   * Calls answered with a token that was held.
+   *
+   * @generated from field: int64 hits = 2;
+   */
+  hits: bigint;
+
+  /**
+   * Calls answered with the outcome of a creation that was under way.
+   *
+   * @generated from field: int64 joined = 3;
+   */
+  joined: bigint;
+
+  /**
+   * Creations that a call had to begin and to wait for.
+   *
+   * @generated from field: int64 creations = 4;
+   */
+  creations: bigint;
+
+  /**
+   * Creations ahead of need, or in place of a revoked token.
+   *
+   * @generated from field: int64 renewals = 5;
+   */
+  renewals: bigint;
+
+  /**
+   * Creations that failed.
+   *
+   * @generated from field: int64 failures = 6;
+   */
+  failures: bigint;
+
+  /**
+   * Tokens dropped because the pool was full.
+   *
+   * @generated from field: int64 evictions = 7;
+   */
+  evictions: bigint;
+};
+
+/**
+ * Describes the message m2mgateway.v1.PoolStatus.
+ * Use `create(PoolStatusSchema)` to create a new message.
+ */
+export const PoolStatusSchema: GenMessage<PoolStatus> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_gateway_service, 6);
+
+/**
  * Spend is money, by the upstream's list price, free allowances not deducted.
  *
  * @generated from message m2mgateway.v1.Spend
@@ -366,7 +436,7 @@ export type Spend = Message<"m2mgateway.v1.Spend"> & {
   spentUsdMicros: bigint;
 
   /**
-   * Cost of the saved verifications had the upstream answered them, in millionths of a US dollar.
+   * Cost of the saved verifications and creations had the upstream answered them, in millionths of a US dollar.
    *
    * @generated from field: int64 saved_usd_micros = 5;
    */
@@ -378,6 +448,13 @@ export type Spend = Message<"m2mgateway.v1.Spend"> & {
    * @generated from field: int64 renewals = 6;
    */
   renewals: bigint;
+
+  /**
+   * Calls of AcquireToken that the gateway answered without a creation of their own.
+   *
+   * @generated from field: int64 saved_creations = 7;
+   */
+  savedCreations: bigint;
 };
 
 /**
@@ -385,7 +462,7 @@ export type Spend = Message<"m2mgateway.v1.Spend"> & {
  * Use `create(SpendSchema)` to create a new message.
  */
 export const SpendSchema: GenMessage<Spend> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 6);
+  messageDesc(file_m2mgateway_v1_gateway_service, 7);
 
 /**
  * InvalidateCacheRequest says what to forget.
@@ -430,7 +507,7 @@ export type InvalidateCacheRequest = Message<"m2mgateway.v1.InvalidateCacheReque
  * Use `create(InvalidateCacheRequestSchema)` to create a new message.
  */
 export const InvalidateCacheRequestSchema: GenMessage<InvalidateCacheRequest> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 7);
+  messageDesc(file_m2mgateway_v1_gateway_service, 8);
 
 /**
  * InvalidateCacheResponse has no fields.
@@ -445,7 +522,7 @@ export type InvalidateCacheResponse = Message<"m2mgateway.v1.InvalidateCacheResp
  * Use `create(InvalidateCacheResponseSchema)` to create a new message.
  */
 export const InvalidateCacheResponseSchema: GenMessage<InvalidateCacheResponse> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_gateway_service, 8);
+  messageDesc(file_m2mgateway_v1_gateway_service, 9);
 
 /**
  * FreshnessState is how much the gateway can be trusted to know.
@@ -513,7 +590,8 @@ export const GatewayService: GenService<{
   },
   /**
    * InvalidateCache makes this replica forget cached verdicts, so that the next verification asks the upstream. A verdict
-   * that is being fetched while the call runs is not cached either. Revocations are never forgotten.
+   * that is being fetched while the call runs is not cached either. Revocations are never forgotten. Where several workers
+   * serve one port, it is answered when all of them have forgotten.
    *
    * @generated from rpc m2mgateway.v1.GatewayService.InvalidateCache
    */

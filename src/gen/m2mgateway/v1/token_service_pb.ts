@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file m2mgateway/v1/token_service.proto.
  */
 export const file_m2mgateway_v1_token_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFtMm1nYXRld2F5L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SDW0ybWdhdGV3YXkudjEijwMKCE0yTVRva2VuEgoKAmlkGAEgASgJEg8KB3N1YmplY3QYAiABKAkSKgoGZm9ybWF0GAMgASgOMhoubTJtZ2F0ZXdheS52MS5Ub2tlbkZvcm1hdBImCgZjbGFpbXMYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDgoGc2NvcGVzGAUgAygJEg8KB3Jldm9rZWQYBiABKAgSGQoRcmV2b2NhdGlvbl9yZWFzb24YByABKAkSDwoHZXhwaXJlZBgIIAEoCBIvCgtleHBpcmVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObGFzdF91c2VkX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi9AEKEkNyZWF0ZVRva2VuUmVxdWVzdBI0CgZmb3JtYXQYASABKA4yGi5tMm1nYXRld2F5LnYxLlRva2VuRm9ybWF0Qgi6SAWCAQIQARI4CgN0dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBKgASJgoGY2xhaW1zGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEkYKEW1pbl9yZW1haW5pbmdfdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBgiAhrCWATIAIlIKE0NyZWF0ZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEhMKBnNlY3JldBgCIAEoCUIDgAEBIqcBChFMaXN0VG9rZW5zUmVxdWVzdBIkCgdzdWJqZWN0GAEgASgJQhO6SBByDjIMXm1jaF9cd3syN30kEhcKD2luY2x1ZGVfcmV2b2tlZBgCIAEoCBIXCg9pbmNsdWRlX2V4cGlyZWQYAyABKAgSHAoJcGFnZV9zaXplGAQgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMYgAIiagoSTGlzdFRva2Vuc1Jlc3BvbnNlEicKBnRva2VucxgBIAMoCzIXLm0ybWdhdGV3YXkudjEuTTJNVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhIKCnRvdGFsX3NpemUYAyABKAMi8AEKElJldm9rZVRva2VuUmVxdWVzdBIvCgh0b2tlbl9pZBgBIAEoCUIbukgYchYyFF5tdF9bMC05QS1aYS16XXszMn0kSAASGwoFdG9rZW4YAiABKAlCCoABAbpIBHICEAFIABIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDEisKBHdhaXQYBCABKA4yEy5tMm1nYXRld2F5LnYxLldhaXRCCLpIBYIBAhABEjQKBmZvcm1hdBgFIAEoDjIaLm0ybWdhdGV3YXkudjEuVG9rZW5Gb3JtYXRCCLpIBYIBAhABQg8KBnRhcmdldBIFukgCCAEizQEKE1Jldm9rZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEg4KBmN1cnNvchgCIAEoCRIvCgtwcm9wYWdhdGlvbhgDIAEoDjIaLm0ybWdhdGV3YXkudjEuUHJvcGFnYXRpb24SHAoUdW5jb25maXJtZWRfcmVwbGljYXMYBCADKAkSLwoLZW5mb3JjZW1lbnQYBSABKA4yGi5tMm1nYXRld2F5LnYxLkVuZm9yY2VtZW50IrABChJWZXJpZnlUb2tlblJlcXVlc3QSGQoFdG9rZW4YASABKAlCCoABAbpIBHICEAESNAoHbWF4X2FnZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgASHAoKbWluX2N1cnNvchgDIAEoCUIIukgFcgMYgAESKwoGcG9saWN5GAQgASgLMhsubTJtZ2F0ZXdheS52MS5WZXJpZnlQb2xpY3kidwoMVmVyaWZ5UG9saWN5EjUKEGFsbG93ZWRfc3ViamVjdHMYASADKAlCG7pIGJIBFRDoByIQcg4yDF5tY2hfXHd7Mjd9JBIwCg9yZXF1aXJlZF9jbGFpbXMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IpECChNWZXJpZnlUb2tlblJlc3BvbnNlEicKB3ZlcmRpY3QYASABKA4yFi5tMm1nYXRld2F5LnYxLlZlcmRpY3QSJgoFdG9rZW4YAiABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEiUKBnNvdXJjZRgDIAEoDjIVLm0ybWdhdGV3YXkudjEuU291cmNlEjEKDW9ic2VydmVkX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmN1cnNvchgFIAEoCRIQCghkZWdyYWRlZBgGIAEoCBItCgxmYWlsZWRfY2hlY2sYByABKA4yFy5tMm1nYXRld2F5LnYxLkp3dENoZWNrIrsBChhCYXRjaFZlcmlmeVRva2Vuc1JlcXVlc3QSHgoGdG9rZW5zGAEgAygJQg6AAQG6SAiSAQUIARDoBxI0CgdtYXhfYWdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyABIcCgptaW5fY3Vyc29yGAMgASgJQgi6SAVyAxiAARIrCgZwb2xpY3kYBCABKAsyGy5tMm1nYXRld2F5LnYxLlZlcmlmeVBvbGljeSJUChlCYXRjaFZlcmlmeVRva2Vuc1Jlc3BvbnNlEjcKB3Jlc3VsdHMYASADKAsyJi5tMm1nYXRld2F5LnYxLkJhdGNoVmVyaWZ5VG9rZW5zUmVzdWx0IoABChdCYXRjaFZlcmlmeVRva2Vuc1Jlc3VsdBI2CghyZXNwb25zZRgBIAEoCzIiLm0ybWdhdGV3YXkudjEuVmVyaWZ5VG9rZW5SZXNwb25zZUgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQiYgoYVmVyaWZ5VG9rZW5TdHJlYW1SZXF1ZXN0EgoKAmlkGAEgASgEEjoKB3JlcXVlc3QYAiABKAsyIS5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuUmVxdWVzdEIGukgD2AEDIo4BChlWZXJpZnlUb2tlblN0cmVhbVJlc3BvbnNlEgoKAmlkGAEgASgEEjYKCHJlc3BvbnNlGAIgASgLMiIubTJtZ2F0ZXdheS52MS5WZXJpZnlUb2tlblJlc3BvbnNlSAASIwoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBnJlc3VsdCpaCgtUb2tlbkZvcm1hdBIcChhUT0tFTl9GT1JNQVRfVU5TUEVDSUZJRUQQABIXChNUT0tFTl9GT1JNQVRfT1BBUVVFEAESFAoQVE9LRU5fRk9STUFUX0pXVBACKj4KBFdhaXQSFAoQV0FJVF9VTlNQRUNJRklFRBAAEhAKDFdBSVRfUkVQTElDQRABEg4KCldBSVRfRkxFRVQQAipeCgtFbmZvcmNlbWVudBIbChdFTkZPUkNFTUVOVF9VTlNQRUNJRklFRBAAEhgKFEVORk9SQ0VNRU5UX1VQU1RSRUFNEAESGAoURU5GT1JDRU1FTlRfR0FURVdBWVMQAipaCgtQcm9wYWdhdGlvbhIbChdQUk9QQUdBVElPTl9VTlNQRUNJRklFRBAAEhcKE1BST1BBR0FUSU9OX1JFUExJQ0EQARIVChFQUk9QQUdBVElPTl9GTEVFVBACKpUDCghKd3RDaGVjaxIZChVKV1RfQ0hFQ0tfVU5TUEVDSUZJRUQQABISCg5KV1RfQ0hFQ0tfRk9STRABEhQKEEpXVF9DSEVDS19IRUFERVIQAhIXChNKV1RfQ0hFQ0tfQUxHT1JJVEhNEAMSEgoOSldUX0NIRUNLX1RZUEUQBBIWChJKV1RfQ0hFQ0tfQ0FURUdPUlkQBRIUChBKV1RfQ0hFQ0tfQ0xBSU1TEAYSFQoRSldUX0NIRUNLX1NVQkpFQ1QQBxIWChJKV1RfQ0hFQ0tfVE9LRU5fSUQQCBIWChJKV1RfQ0hFQ0tfTElGRVRJTUUQCRIUChBKV1RfQ0hFQ0tfSVNTVUVSEAoSEQoNSldUX0NIRUNLX0tFWRALEhcKE0pXVF9DSEVDS19TSUdOQVRVUkUQDBIYChRKV1RfQ0hFQ0tfRVhQSVJBVElPThANEhgKFEpXVF9DSEVDS19OT1RfQkVGT1JFEA4SFwoTSldUX0NIRUNLX0lTU1VFRF9BVBAPEhMKD0pXVF9DSEVDS19HUkFOVBAQKo0BCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIRCg1WRVJESUNUX1ZBTElEEAESEwoPVkVSRElDVF9SRVZPS0VEEAISEwoPVkVSRElDVF9FWFBJUkVEEAMSFwoTVkVSRElDVF9OT1RfR1JBTlRFRBAEEhMKD1ZFUkRJQ1RfSU5WQUxJRBAFKn0KBlNvdXJjZRIWChJTT1VSQ0VfVU5TUEVDSUZJRUQQABIRCg1TT1VSQ0VfTUVNT1JZEAESEwoPU09VUkNFX1VQU1RSRUFNEAISEAoMU09VUkNFX0xPQ0FMEAMSDwoLU09VUkNFX0ZBQ1QQBBIQCgxTT1VSQ0VfUkVESVMQBTK3BAoMVG9rZW5TZXJ2aWNlElQKC0NyZWF0ZVRva2VuEiEubTJtZ2F0ZXdheS52MS5DcmVhdGVUb2tlblJlcXVlc3QaIi5tMm1nYXRld2F5LnYxLkNyZWF0ZVRva2VuUmVzcG9uc2USUQoKTGlzdFRva2VucxIgLm0ybWdhdGV3YXkudjEuTGlzdFRva2Vuc1JlcXVlc3QaIS5tMm1nYXRld2F5LnYxLkxpc3RUb2tlbnNSZXNwb25zZRJUCgtSZXZva2VUb2tlbhIhLm0ybWdhdGV3YXkudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GiIubTJtZ2F0ZXdheS52MS5SZXZva2VUb2tlblJlc3BvbnNlElQKC1ZlcmlmeVRva2VuEiEubTJtZ2F0ZXdheS52MS5WZXJpZnlUb2tlblJlcXVlc3QaIi5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuUmVzcG9uc2USZgoRQmF0Y2hWZXJpZnlUb2tlbnMSJy5tMm1nYXRld2F5LnYxLkJhdGNoVmVyaWZ5VG9rZW5zUmVxdWVzdBooLm0ybWdhdGV3YXkudjEuQmF0Y2hWZXJpZnlUb2tlbnNSZXNwb25zZRJqChFWZXJpZnlUb2tlblN0cmVhbRInLm0ybWdhdGV3YXkudjEuVmVyaWZ5VG9rZW5TdHJlYW1SZXF1ZXN0GigubTJtZ2F0ZXdheS52MS5WZXJpZnlUb2tlblN0cmVhbVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("CiFtMm1nYXRld2F5L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SDW0ybWdhdGV3YXkudjEijwMKCE0yTVRva2VuEgoKAmlkGAEgASgJEg8KB3N1YmplY3QYAiABKAkSKgoGZm9ybWF0GAMgASgOMhoubTJtZ2F0ZXdheS52MS5Ub2tlbkZvcm1hdBImCgZjbGFpbXMYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDgoGc2NvcGVzGAUgAygJEg8KB3Jldm9rZWQYBiABKAgSGQoRcmV2b2NhdGlvbl9yZWFzb24YByABKAkSDwoHZXhwaXJlZBgIIAEoCBIvCgtleHBpcmVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObGFzdF91c2VkX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi9AEKEkNyZWF0ZVRva2VuUmVxdWVzdBI0CgZmb3JtYXQYASABKA4yGi5tMm1nYXRld2F5LnYxLlRva2VuRm9ybWF0Qgi6SAWCAQIQARI4CgN0dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBKgASJgoGY2xhaW1zGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEkYKEW1pbl9yZW1haW5pbmdfdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBgiAhrCWATIAIlIKE0NyZWF0ZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEhMKBnNlY3JldBgCIAEoCUIDgAEBIvUBChNBY3F1aXJlVG9rZW5SZXF1ZXN0EjQKBmZvcm1hdBgBIAEoDjIaLm0ybWdhdGV3YXkudjEuVG9rZW5Gb3JtYXRCCLpIBYIBAhABEiYKBmNsYWltcxgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRJGChFtaW5fcmVtYWluaW5nX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgYIgIawlgEyABI4CgN0dGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBKgAiUwoUQWNxdWlyZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEhMKBnNlY3JldBgCIAEoCUIDgAEBIqcBChFMaXN0VG9rZW5zUmVxdWVzdBIkCgdzdWJqZWN0GAEgASgJQhO6SBByDjIMXm1jaF9cd3syN30kEhcKD2luY2x1ZGVfcmV2b2tlZBgCIAEoCBIXCg9pbmNsdWRlX2V4cGlyZWQYAyABKAgSHAoJcGFnZV9zaXplGAQgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMYgAIiagoSTGlzdFRva2Vuc1Jlc3BvbnNlEicKBnRva2VucxgBIAMoCzIXLm0ybWdhdGV3YXkudjEuTTJNVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhIKCnRvdGFsX3NpemUYAyABKAMi8AEKElJldm9rZVRva2VuUmVxdWVzdBIvCgh0b2tlbl9pZBgBIAEoCUIbukgYchYyFF5tdF9bMC05QS1aYS16XXszMn0kSAASGwoFdG9rZW4YAiABKAlCCoABAbpIBHICEAFIABIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDEisKBHdhaXQYBCABKA4yEy5tMm1nYXRld2F5LnYxLldhaXRCCLpIBYIBAhABEjQKBmZvcm1hdBgFIAEoDjIaLm0ybWdhdGV3YXkudjEuVG9rZW5Gb3JtYXRCCLpIBYIBAhABQg8KBnRhcmdldBIFukgCCAEizQEKE1Jldm9rZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEg4KBmN1cnNvchgCIAEoCRIvCgtwcm9wYWdhdGlvbhgDIAEoDjIaLm0ybWdhdGV3YXkudjEuUHJvcGFnYXRpb24SHAoUdW5jb25maXJtZWRfcmVwbGljYXMYBCADKAkSLwoLZW5mb3JjZW1lbnQYBSABKA4yGi5tMm1nYXRld2F5LnYxLkVuZm9yY2VtZW50IrABChJWZXJpZnlUb2tlblJlcXVlc3QSGQoFdG9rZW4YASABKAlCCoABAbpIBHICEAESNAoHbWF4X2FnZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgASHAoKbWluX2N1cnNvchgDIAEoCUIIukgFcgMYgAESKwoGcG9saWN5GAQgASgLMhsubTJtZ2F0ZXdheS52MS5WZXJpZnlQb2xpY3kidwoMVmVyaWZ5UG9saWN5EjUKEGFsbG93ZWRfc3ViamVjdHMYASADKAlCG7pIGJIBFRDoByIQcg4yDF5tY2hfXHd7Mjd9JBIwCg9yZXF1aXJlZF9jbGFpbXMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IpECChNWZXJpZnlUb2tlblJlc3BvbnNlEicKB3ZlcmRpY3QYASABKA4yFi5tMm1nYXRld2F5LnYxLlZlcmRpY3QSJgoFdG9rZW4YAiABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEiUKBnNvdXJjZRgDIAEoDjIVLm0ybWdhdGV3YXkudjEuU291cmNlEjEKDW9ic2VydmVkX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmN1cnNvchgFIAEoCRIQCghkZWdyYWRlZBgGIAEoCBItCgxmYWlsZWRfY2hlY2sYByABKA4yFy5tMm1nYXRld2F5LnYxLkp3dENoZWNrIrsBChhCYXRjaFZlcmlmeVRva2Vuc1JlcXVlc3QSHgoGdG9rZW5zGAEgAygJQg6AAQG6SAiSAQUIARDoBxI0CgdtYXhfYWdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyABIcCgptaW5fY3Vyc29yGAMgASgJQgi6SAVyAxiAARIrCgZwb2xpY3kYBCABKAsyGy5tMm1nYXRld2F5LnYxLlZlcmlmeVBvbGljeSJUChlCYXRjaFZlcmlmeVRva2Vuc1Jlc3BvbnNlEjcKB3Jlc3VsdHMYASADKAsyJi5tMm1nYXRld2F5LnYxLkJhdGNoVmVyaWZ5VG9rZW5zUmVzdWx0IoABChdCYXRjaFZlcmlmeVRva2Vuc1Jlc3VsdBI2CghyZXNwb25zZRgBIAEoCzIiLm0ybWdhdGV3YXkudjEuVmVyaWZ5VG9rZW5SZXNwb25zZUgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQiYgoYVmVyaWZ5VG9rZW5TdHJlYW1SZXF1ZXN0EgoKAmlkGAEgASgEEjoKB3JlcXVlc3QYAiABKAsyIS5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuUmVxdWVzdEIGukgD2AEDIo4BChlWZXJpZnlUb2tlblN0cmVhbVJlc3BvbnNlEgoKAmlkGAEgASgEEjYKCHJlc3BvbnNlGAIgASgLMiIubTJtZ2F0ZXdheS52MS5WZXJpZnlUb2tlblJlc3BvbnNlSAASIwoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBnJlc3VsdCpaCgtUb2tlbkZvcm1hdBIcChhUT0tFTl9GT1JNQVRfVU5TUEVDSUZJRUQQABIXChNUT0tFTl9GT1JNQVRfT1BBUVVFEAESFAoQVE9LRU5fRk9STUFUX0pXVBACKj4KBFdhaXQSFAoQV0FJVF9VTlNQRUNJRklFRBAAEhAKDFdBSVRfUkVQTElDQRABEg4KCldBSVRfRkxFRVQQAipeCgtFbmZvcmNlbWVudBIbChdFTkZPUkNFTUVOVF9VTlNQRUNJRklFRBAAEhgKFEVORk9SQ0VNRU5UX1VQU1RSRUFNEAESGAoURU5GT1JDRU1FTlRfR0FURVdBWVMQAipaCgtQcm9wYWdhdGlvbhIbChdQUk9QQUdBVElPTl9VTlNQRUNJRklFRBAAEhcKE1BST1BBR0FUSU9OX1JFUExJQ0EQARIVChFQUk9QQUdBVElPTl9GTEVFVBACKpUDCghKd3RDaGVjaxIZChVKV1RfQ0hFQ0tfVU5TUEVDSUZJRUQQABISCg5KV1RfQ0hFQ0tfRk9STRABEhQKEEpXVF9DSEVDS19IRUFERVIQAhIXChNKV1RfQ0hFQ0tfQUxHT1JJVEhNEAMSEgoOSldUX0NIRUNLX1RZUEUQBBIWChJKV1RfQ0hFQ0tfQ0FURUdPUlkQBRIUChBKV1RfQ0hFQ0tfQ0xBSU1TEAYSFQoRSldUX0NIRUNLX1NVQkpFQ1QQBxIWChJKV1RfQ0hFQ0tfVE9LRU5fSUQQCBIWChJKV1RfQ0hFQ0tfTElGRVRJTUUQCRIUChBKV1RfQ0hFQ0tfSVNTVUVSEAoSEQoNSldUX0NIRUNLX0tFWRALEhcKE0pXVF9DSEVDS19TSUdOQVRVUkUQDBIYChRKV1RfQ0hFQ0tfRVhQSVJBVElPThANEhgKFEpXVF9DSEVDS19OT1RfQkVGT1JFEA4SFwoTSldUX0NIRUNLX0lTU1VFRF9BVBAPEhMKD0pXVF9DSEVDS19HUkFOVBAQKo0BCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIRCg1WRVJESUNUX1ZBTElEEAESEwoPVkVSRElDVF9SRVZPS0VEEAISEwoPVkVSRElDVF9FWFBJUkVEEAMSFwoTVkVSRElDVF9OT1RfR1JBTlRFRBAEEhMKD1ZFUkRJQ1RfSU5WQUxJRBAFKn0KBlNvdXJjZRIWChJTT1VSQ0VfVU5TUEVDSUZJRUQQABIRCg1TT1VSQ0VfTUVNT1JZEAESEwoPU09VUkNFX1VQU1RSRUFNEAISEAoMU09VUkNFX0xPQ0FMEAMSDwoLU09VUkNFX0ZBQ1QQBBIQCgxTT1VSQ0VfUkVESVMQBTKQBQoMVG9rZW5TZXJ2aWNlElQKC0NyZWF0ZVRva2VuEiEubTJtZ2F0ZXdheS52MS5DcmVhdGVUb2tlblJlcXVlc3QaIi5tMm1nYXRld2F5LnYxLkNyZWF0ZVRva2VuUmVzcG9uc2USVwoMQWNxdWlyZVRva2VuEiIubTJtZ2F0ZXdheS52MS5BY3F1aXJlVG9rZW5SZXF1ZXN0GiMubTJtZ2F0ZXdheS52MS5BY3F1aXJlVG9rZW5SZXNwb25zZRJRCgpMaXN0VG9rZW5zEiAubTJtZ2F0ZXdheS52MS5MaXN0VG9rZW5zUmVxdWVzdBohLm0ybWdhdGV3YXkudjEuTGlzdFRva2Vuc1Jlc3BvbnNlElQKC1Jldm9rZVRva2VuEiEubTJtZ2F0ZXdheS52MS5SZXZva2VUb2tlblJlcXVlc3QaIi5tMm1nYXRld2F5LnYxLlJldm9rZVRva2VuUmVzcG9uc2USVAoLVmVyaWZ5VG9rZW4SIS5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuUmVxdWVzdBoiLm0ybWdhdGV3YXkudjEuVmVyaWZ5VG9rZW5SZXNwb25zZRJmChFCYXRjaFZlcmlmeVRva2VucxInLm0ybWdhdGV3YXkudjEuQmF0Y2hWZXJpZnlUb2tlbnNSZXF1ZXN0GigubTJtZ2F0ZXdheS52MS5CYXRjaFZlcmlmeVRva2Vuc1Jlc3BvbnNlEmoKEVZlcmlmeVRva2VuU3RyZWFtEicubTJtZ2F0ZXdheS52MS5WZXJpZnlUb2tlblN0cmVhbVJlcXVlc3QaKC5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuU3RyZWFtUmVzcG9uc2UoATABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * M2MToken is what the upstream knows of a token, without its secret.
@@ -191,6 +191,78 @@ export const CreateTokenResponseSchema: GenMessage<CreateTokenResponse> = /*@__P
   messageDesc(file_m2mgateway_v1_token_service, 2);
 
 /**
+ * AcquireTokenRequest says what token is needed.
+ *
+ * @generated from message m2mgateway.v1.AcquireTokenRequest
+ */
+export type AcquireTokenRequest = Message<"m2mgateway.v1.AcquireTokenRequest"> & {
+  /**
+   * The encoding wanted; opaque when not given.
+   *
+   * @generated from field: m2mgateway.v1.TokenFormat format = 1;
+   */
+  format: TokenFormat;
+
+  /**
+   * Custom claims: any JSON value of at most 64 KiB, at most 30 levels deep, without a key named `__proto__`. Absent: none.
+   * The order of keys makes no difference.
+   *
+   * @generated from field: google.protobuf.Value claims = 2;
+   */
+  claims?: Value | undefined;
+
+  /**
+   * How long the token must have to live when it is given, less than its lifetime. Absent: a tenth of its lifetime, one
+   * minute at most. The closer to the lifetime, the more often a token is minted.
+   *
+   * @generated from field: google.protobuf.Duration min_remaining_ttl = 3;
+   */
+  minRemainingTtl?: Duration | undefined;
+
+  /**
+   * How long such a token lives in all, more than zero. Absent: the default of the machine.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 4;
+   */
+  ttl?: Duration | undefined;
+};
+
+/**
+ * Describes the message m2mgateway.v1.AcquireTokenRequest.
+ * Use `create(AcquireTokenRequestSchema)` to create a new message.
+ */
+export const AcquireTokenRequestSchema: GenMessage<AcquireTokenRequest> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_token_service, 3);
+
+/**
+ * AcquireTokenResponse carries a token that others may hold too.
+ *
+ * @generated from message m2mgateway.v1.AcquireTokenResponse
+ */
+export type AcquireTokenResponse = Message<"m2mgateway.v1.AcquireTokenResponse"> & {
+  /**
+   * The token, as the upstream described it when it was given to the gateway.
+   *
+   * @generated from field: m2mgateway.v1.M2MToken token = 1;
+   */
+  token?: M2MToken | undefined;
+
+  /**
+   * The secret to present as a bearer token. The gateway holds it in memory and never stores or logs it.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+};
+
+/**
+ * Describes the message m2mgateway.v1.AcquireTokenResponse.
+ * Use `create(AcquireTokenResponseSchema)` to create a new message.
+ */
+export const AcquireTokenResponseSchema: GenMessage<AcquireTokenResponse> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_token_service, 4);
+
+/**
  * ListTokensRequest selects tokens of one machine.
  *
  * @generated from message m2mgateway.v1.ListTokensRequest
@@ -237,7 +309,7 @@ export type ListTokensRequest = Message<"m2mgateway.v1.ListTokensRequest"> & {
  * Use `create(ListTokensRequestSchema)` to create a new message.
  */
 export const ListTokensRequestSchema: GenMessage<ListTokensRequest> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 3);
+  messageDesc(file_m2mgateway_v1_token_service, 5);
 
 /**
  * ListTokensResponse is one page.
@@ -272,7 +344,7 @@ export type ListTokensResponse = Message<"m2mgateway.v1.ListTokensResponse"> & {
  * Use `create(ListTokensResponseSchema)` to create a new message.
  */
 export const ListTokensResponseSchema: GenMessage<ListTokensResponse> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 4);
+  messageDesc(file_m2mgateway_v1_token_service, 6);
 
 /**
  * RevokeTokenRequest names the token to revoke.
@@ -332,7 +404,7 @@ export type RevokeTokenRequest = Message<"m2mgateway.v1.RevokeTokenRequest"> & {
  * Use `create(RevokeTokenRequestSchema)` to create a new message.
  */
 export const RevokeTokenRequestSchema: GenMessage<RevokeTokenRequest> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 5);
+  messageDesc(file_m2mgateway_v1_token_service, 7);
 
 /**
  * RevokeTokenResponse says what was revoked and how far it is known.
@@ -383,7 +455,7 @@ export type RevokeTokenResponse = Message<"m2mgateway.v1.RevokeTokenResponse"> &
  * Use `create(RevokeTokenResponseSchema)` to create a new message.
  */
 export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 6);
+  messageDesc(file_m2mgateway_v1_token_service, 8);
 
 /**
  * VerifyTokenRequest presents a token.
@@ -428,7 +500,7 @@ export type VerifyTokenRequest = Message<"m2mgateway.v1.VerifyTokenRequest"> & {
  * Use `create(VerifyTokenRequestSchema)` to create a new message.
  */
 export const VerifyTokenRequestSchema: GenMessage<VerifyTokenRequest> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 7);
+  messageDesc(file_m2mgateway_v1_token_service, 9);
 
 /**
  * VerifyPolicy is what a caller demands of a valid token. A valid token that does not meet it is NOT_GRANTED.
@@ -456,7 +528,7 @@ export type VerifyPolicy = Message<"m2mgateway.v1.VerifyPolicy"> & {
  * Use `create(VerifyPolicySchema)` to create a new message.
  */
 export const VerifyPolicySchema: GenMessage<VerifyPolicy> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 8);
+  messageDesc(file_m2mgateway_v1_token_service, 10);
 
 /**
  * VerifyTokenResponse is the verdict and where it came from.
@@ -520,7 +592,7 @@ export type VerifyTokenResponse = Message<"m2mgateway.v1.VerifyTokenResponse"> &
  * Use `create(VerifyTokenResponseSchema)` to create a new message.
  */
 export const VerifyTokenResponseSchema: GenMessage<VerifyTokenResponse> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 9);
+  messageDesc(file_m2mgateway_v1_token_service, 11);
 
 /**
  * BatchVerifyTokensRequest presents several tokens.
@@ -562,7 +634,7 @@ export type BatchVerifyTokensRequest = Message<"m2mgateway.v1.BatchVerifyTokensR
  * Use `create(BatchVerifyTokensRequestSchema)` to create a new message.
  */
 export const BatchVerifyTokensRequestSchema: GenMessage<BatchVerifyTokensRequest> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 10);
+  messageDesc(file_m2mgateway_v1_token_service, 12);
 
 /**
  * BatchVerifyTokensResponse answers in the order of the request.
@@ -583,7 +655,7 @@ export type BatchVerifyTokensResponse = Message<"m2mgateway.v1.BatchVerifyTokens
  * Use `create(BatchVerifyTokensResponseSchema)` to create a new message.
  */
 export const BatchVerifyTokensResponseSchema: GenMessage<BatchVerifyTokensResponse> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 11);
+  messageDesc(file_m2mgateway_v1_token_service, 13);
 
 /**
  * BatchVerifyTokensResult is the answer for one token.
@@ -620,7 +692,7 @@ export type BatchVerifyTokensResult = Message<"m2mgateway.v1.BatchVerifyTokensRe
  * Use `create(BatchVerifyTokensResultSchema)` to create a new message.
  */
 export const BatchVerifyTokensResultSchema: GenMessage<BatchVerifyTokensResult> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 12);
+  messageDesc(file_m2mgateway_v1_token_service, 14);
 
 /**
  * VerifyTokenStreamRequest presents one token.
@@ -648,7 +720,7 @@ export type VerifyTokenStreamRequest = Message<"m2mgateway.v1.VerifyTokenStreamR
  * Use `create(VerifyTokenStreamRequestSchema)` to create a new message.
  */
 export const VerifyTokenStreamRequestSchema: GenMessage<VerifyTokenStreamRequest> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 13);
+  messageDesc(file_m2mgateway_v1_token_service, 15);
 
 /**
  * VerifyTokenStreamResponse is the answer for one token.
@@ -692,7 +764,7 @@ export type VerifyTokenStreamResponse = Message<"m2mgateway.v1.VerifyTokenStream
  * Use `create(VerifyTokenStreamResponseSchema)` to create a new message.
  */
 export const VerifyTokenStreamResponseSchema: GenMessage<VerifyTokenStreamResponse> = /*@__PURE__*/
-  messageDesc(file_m2mgateway_v1_token_service, 14);
+  messageDesc(file_m2mgateway_v1_token_service, 16);
 
 /**
  * TokenFormat is how a token is encoded.
@@ -1095,6 +1167,23 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof CreateTokenRequestSchema;
     output: typeof CreateTokenResponseSchema;
+  },
+  /**
+   * AcquireToken gives a token to call others with, from the gateway's memory while it holds one of the same format, ttl
+   * and claims with enough life left. It is renewed before it ends, all who ask at once share one creation, and one that
+   * was revoked is given to nobody once the revocation has been applied here. Many callers hold the same token: where it
+   * must be one's own, use CreateToken.
+   *
+   * Needs a machine secret key, as CreateToken does. No creation that failed is repeated for its caller; the failure is
+   * given to all who ask, with RetryInfo, until the upstream is asked again. UNAVAILABLE, reason TOKEN_UNSURE: no token is
+   * known not to be revoked.
+   *
+   * @generated from rpc m2mgateway.v1.TokenService.AcquireToken
+   */
+  acquireToken: {
+    methodKind: "unary";
+    input: typeof AcquireTokenRequestSchema;
+    output: typeof AcquireTokenResponseSchema;
   },
   /**
    * ListTokens lists the opaque tokens of one machine, newest first, without their secrets. JWT-format tokens are not
