@@ -77,9 +77,8 @@ export function createDomain(
   const boundMs = config.revocations.stalenessBoundMs;
   const publisher = new Publisher({ recorder: facts.recorder, log: revocationLog, clock, boundMs });
   const revoker = new Revoker({ upstream, verifier, ...facts, publisher });
-  const clockSkewMs = config.jwt.clockSkewMs;
+  const { clockSkewMs } = config.jwt;
   const subjectRevoker = new SubjectRevoker({ upstream, ...facts, publisher, clock, clockSkewMs });
-
   const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock, admitUnknown });
 
   const start = async () => {
