@@ -341,6 +341,26 @@ describe("the audit log", () => {
   });
 });
 
+describe("the pool of tokens", () => {
+  it("gives a caller what is held for it, and nobody else", async () => {
+    await start([
+      { name: "orders", roles: ["mint"] },
+      { name: "reports", roles: ["mint"] },
+    ]);
+    const heldFor = async (name: string) => (await as(name).tokens.acquireToken({})).token?.id ?? "";
+    const [orders, reports] = [await heldFor("orders"), await heldFor("reports")];
+    expect(orders).not.toBe(reports);
+    expect([await heldFor("orders"), await heldFor("reports")]).toEqual([orders, reports]);
+  });
+
+  it("keeps what unnamed callers are given from those with a name", async () => {
+    await start([], { GATEWAY_CALLERS_DEMAND_LOCAL: "false" });
+    const [named, unnamed] = [await admin.tokens.acquireToken({}), await as(undefined).tokens.acquireToken({})];
+    expect(unnamed.token?.id).not.toBe(named.token?.id);
+    expect((await as(undefined).tokens.acquireToken({})).token?.id).toBe(unnamed.token?.id);
+  });
+});
+
 describe("a caller's own key of the upstream", () => {
   const OWN = "x-clerk-secret-key";
 
