@@ -1,6 +1,7 @@
 import type { ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
-import type { Caller } from "../callers/caller.ts";
+import { type Caller, UNNAMED } from "../callers/caller.ts";
+import { isOwnOrigin } from "../callers/own-name.ts";
 import { canceled } from "../token/errors.ts";
 import type { Admission, Limit } from "./admission.ts";
 import { AuditDraft, type OnAudit } from "./audit.ts";
@@ -11,7 +12,7 @@ import { type CallOutcome, CallReporter } from "./call-report.ts";
 import { worthOf } from "./call-worth.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
-import type { AdmittedCall, Guard } from "./guard.ts";
+import { type AdmittedCall, foreignPage, type Guard } from "./guard.ts";
 import { accessOf, type MethodAccess } from "./method-access.ts";
 import { type CallServices, type OwnKeys, ownKeyServices } from "./own-key.ts";
 import { type Protocol, protocolOf } from "./protocol.ts";
@@ -162,6 +163,7 @@ class Call {
     const badge = this.#exchange.peer.badge(this.#exchange.header("authorization"));
     this.#caller = guard.callers.identify(badge);
     try {
+      if (this.#caller?.name === UNNAMED && isForeignPage(this.#exchange)) throw foreignPage();
       this.#admission = guard.admit(badge, role);
       this.#services = ownKeyServices(this.#exchange, access, ownKeys);
     } catch (thrown) {
@@ -223,6 +225,18 @@ class Call {
     this.#reporter.end(error, thrown, outcome);
     if (this.#audit?.isHandled === false) this.#audit.end(error);
   }
+}
+
+/**
+ * Whether a browser on this machine asks for a page that is not this machine's. Browsers name the page with every POST, and
+ * that its name has been made to lead here (DNS rebinding) does not change it. Who is let in for its place alone is not to be
+ * asked in its name. A Unix socket is out of a browser's reach: a proxy has put it there.
+ */
+function isForeignPage(exchange: Exchange): boolean {
+  const origin = exchange.header("origin");
+  if (origin === undefined) return false;
+  const { isLocal, address } = exchange.peer.facts;
+  return isLocal && address !== "" && !isOwnOrigin(origin);
 }
 
 function universalRequest(
