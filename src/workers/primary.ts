@@ -165,7 +165,8 @@ async function openConsoleBody(
     workers: () => readStatuses(slots),
   };
   try {
-    const body = await openGateway({ config: consoleConfig(loaded.config), log, version }, {}, host);
+    const { config, keyFiles } = loaded;
+    const body = await openGateway({ config: consoleConfig(config), keyFiles, log, version }, {}, host);
     invalidations.follow((target) => body.invalidate(target));
     return body;
   } catch (error) {
