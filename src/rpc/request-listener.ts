@@ -229,14 +229,13 @@ class Call {
 
 /**
  * Whether a browser on this machine asks for a page that is not this machine's. Browsers name the page with every POST, and
- * that its name has been made to lead here (DNS rebinding) does not change it. Who is let in for its place alone is not to be
- * asked in its name. A Unix socket is out of a browser's reach: a proxy has put it there.
+ * that its name has been made to lead here (DNS rebinding) does not change it: nobody is let in for its place alone to do
+ * what such a page asks.
  */
 function isForeignPage(exchange: Exchange): boolean {
   const origin = exchange.header("origin");
   if (origin === undefined) return false;
-  const { isLocal, address } = exchange.peer.facts;
-  return isLocal && address !== "" && !isOwnOrigin(origin);
+  return exchange.peer.facts.isLocal && !isOwnOrigin(origin);
 }
 
 function universalRequest(
