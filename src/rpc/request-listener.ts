@@ -21,6 +21,7 @@ import { RefusedCalls } from "./refused-call.ts";
 import { readBody } from "./request-body.ts";
 import { writeResponse } from "./response-writer.ts";
 import { takeTimeoutMs } from "./timeout-header.ts";
+import { UnderWay } from "./under-way.ts";
 import { answerUnknown } from "./unknown-rpc.ts";
 
 export interface RequestListenerOptions {
@@ -41,6 +42,8 @@ export interface RequestListener {
   handle(exchange: Exchange): void;
   /** Tells every open stream, and every stream to come, that the server drains. */
   drain(): void;
+  /** Resolves once no call is under way, nor what goes on for callers who have left. */
+  settled(): Promise<void>;
 }
 
 interface Route {
@@ -68,6 +71,7 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
   const probes = new Probes();
   const refused = new RefusedCalls(options.presentError);
   const { admission } = options;
+  const underWay = new UnderWay();
   let draining = false;
 
   const shed = (handler: UniversalHandler, exchange: Exchange, limit: Limit) => {
@@ -80,9 +84,11 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
     const isProbe = worthOf(handler.requestPath) === "vital";
     if (isProbe) probes.add(exchange);
     const place = isProbe ? undefined : new CallPlace(admission);
-    return call.serve(place).finally(() => {
+    const served = call.serve(place).finally(() => {
       if (place !== undefined) exchange.whenOver(() => place.free());
     });
+    underWay.add(served);
+    return served;
   };
 
   return {
@@ -97,7 +103,7 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
         shed(route.handler, exchange, limit);
         return;
       }
-      const call = new Call(route, exchange, options);
+      const call = new Call(route, exchange, options, underWay);
       if (!call.enter()) return;
       const { drain } = call;
       if (drain === undefined) {
@@ -112,6 +118,7 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
       draining = true;
       for (const stream of streams) stream.abort(drainingError());
     },
+    settled: () => underWay.settled(),
   };
 }
 
@@ -123,6 +130,7 @@ class Call {
   readonly #route: Route;
   readonly #exchange: Exchange;
   readonly #options: RequestListenerOptions;
+  readonly #underWay: UnderWay;
   readonly #protocol: Protocol;
   readonly #reporter: CallReporter;
   readonly #run: ObservedCall["run"];
@@ -134,11 +142,12 @@ class Call {
   /** Tells a stream to end itself. */
   readonly drain: AbortController | undefined;
 
-  constructor(route: Route, exchange: Exchange, options: RequestListenerOptions) {
+  constructor(route: Route, exchange: Exchange, options: RequestListenerOptions, underWay: UnderWay) {
     const { method } = route.handler;
     this.#route = route;
     this.#exchange = exchange;
     this.#options = options;
+    this.#underWay = underWay;
     this.#protocol = protocolOf(exchange.header("content-type"));
     const { call, labels, reporter } = observed(route.handler, exchange, options);
     this.drain = method.methodKind === "unary" ? undefined : new AbortController();
@@ -186,6 +195,7 @@ class Call {
       caller: this.#caller,
       services: this.#services,
       audit: this.#audit,
+      underWay: this.#underWay,
       thrown: undefined,
     };
     const caller = new AbortController();

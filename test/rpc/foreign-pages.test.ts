@@ -55,7 +55,7 @@ describe("a page in a browser", () => {
     async (origin) => {
       fixture = await startGatewayFixture();
       expect((await post({ origin })).status).toBe(200);
-    expect(minted()).toBe(1);
+      expect(minted()).toBe(1);
     },
   );
 
