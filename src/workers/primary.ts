@@ -80,9 +80,10 @@ export async function startPrimary({ loaded, log, version, onQuit }: PrimaryOpti
   let body: GatewayBody | undefined;
   const close = async () => {
     lifetime.draining = true;
-    await body?.close();
     const { drainDelayMs, drainGraceMs } = config.rpc;
-    await Promise.all(slots.map((slot) => slot.stop(drainDelayMs + drainGraceMs + STOP_SLACK_MS)));
+    const stopped = slots.map((slot) => slot.stop(drainDelayMs + drainGraceMs + STOP_SLACK_MS));
+    // All have the same time to finish what is under way.
+    await Promise.all([body?.close(), ...stopped]);
     tls?.close();
     await upstreamOfLog.close();
     await admin?.close();
