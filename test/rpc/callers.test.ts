@@ -312,6 +312,22 @@ describe("the audit log", () => {
     expect(fixture.audits()[1]).toMatchObject({ caller: "admin", method: "RevokeToken", code: "OK", tokenId: id });
   });
 
+  it("tells of a key and of a machine that were revoked, also when the caller did not stay for all of it", async () => {
+    await start([]);
+    const { subject } = await mint();
+    await admin.revocations.revokeKey({ keyId: "ins_1" });
+    fixture.emulator.control.faults.add({ route: "m2m_tokens.list", answer_latency_ms: 500 });
+    const leaving = new AbortController();
+    const stream = admin.revocations.revokeSubject({ subject }, { signal: leaving.signal })[Symbol.asyncIterator]();
+    expect((await stream.next()).value?.event.case).toBe("watermark");
+    leaving.abort();
+    await until(() => fixture.audits().length > 2);
+    expect(fixture.audits().slice(1)).toMatchObject([
+      { caller: "admin", method: "RevokeKey", code: "OK", keyId: "ins_1" },
+      { caller: "admin", method: "RevokeSubject", code: "CANCELLED", subject },
+    ]);
+  });
+
   it("can be turned off", async () => {
     await start([], { GATEWAY_AUDIT_LOG: "false" });
     await mint();
