@@ -43,8 +43,8 @@ const CALLS: Readonly<Record<string, (clients: Clients) => Promise<unknown>>> = 
   verifyTokenStream: ({ tokens }) => drained(tokens.verifyTokenStream(one({ id: 1n, request: { token: "x" } }))),
   watchRevocations: ({ revocations }) => drained(revocations.watchRevocations({})),
   listRevocations: ({ revocations }) => revocations.listRevocations({}),
-  revokeSubject: ({ revocations }) => drained(revocations.revokeSubject({ subject: SUBJECT }), false),
-  revokeKey: ({ revocations }) => revocations.revokeKey({ keyId: "ins_1" }),
+  revokeSubject: ({ revocations }) => drained(revocations.revokeSubject({ subject: SUBJECT })),
+  revokeKey: ({ revocations }) => revocations.revokeKey({ keyId: "ins_none" }),
   getStatus: ({ gateway }) => gateway.getStatus({}),
   invalidateCache: ({ gateway }) => gateway.invalidateCache({ target: { case: "all", value: true } }),
 };
