@@ -26,7 +26,7 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ["token", "gen", "http2", "status", "callers", "fleet-view"],
     packages: ["node:", "@connectrpc/", "@bufbuild/protobuf", "@bufbuild/protovalidate"],
   },
-  admin: { rooms: ["logger"], packages: ["node:"] },
+  admin: { rooms: ["callers", "logger"], packages: ["node:"] },
   console: { rooms: [], packages: [] },
   cli: { rooms: ["gen"], packages: ["node:", "commander", "@connectrpc/", "@bufbuild/protobuf"] },
   config: { rooms: [], packages: ["node:", "zod", "yaml"] },
