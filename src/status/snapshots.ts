@@ -63,5 +63,3 @@ export interface CertificateSnapshot {
   /** When the first in its file expires, in milliseconds since the epoch. */
   readonly notAfterMs: number;
 }
-
-export const NO_FILES: FilesSnapshot = { reloads: [], certificates: [] };

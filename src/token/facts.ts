@@ -26,7 +26,7 @@ export function isSubjectFact(fact: RevocationFact): fact is SubjectFact {
   return "issuedBeforeMs" in fact;
 }
 
-export function isKeyFact(fact: RevocationFact): fact is KeyFact {
+function isKeyFact(fact: RevocationFact): fact is KeyFact {
   return "keyId" in fact;
 }
 

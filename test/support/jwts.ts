@@ -15,7 +15,7 @@ export interface IssuerKey {
 }
 
 export const ISSUER = "https://clerk.example.test";
-export const M2M_CATEGORY = "cl_B7d4PD333AAA";
+const M2M_CATEGORY = "cl_B7d4PD333AAA";
 /** What the fake clock shows, in seconds. */
 export const NOW_S = 1_700_000_000;
 
