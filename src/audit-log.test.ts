@@ -14,6 +14,7 @@ const RECORD: AuditRecord = {
   reason: undefined,
   tokenId: `mt_${"0a".repeat(16)}`,
   subject: `mch_${"a".repeat(27)}`,
+  keyId: undefined,
   requestId: "r-1",
 };
 

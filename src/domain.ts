@@ -1,4 +1,5 @@
 import type { Config } from "./config/settings.ts";
+import { openJwtKeys } from "./jwt-keys.ts";
 import type { Logger } from "./logger.ts";
 import { fleetOfOne, MemoryRevocationLog } from "./memory/memory-revocation-log.ts";
 import { createOwnKeys } from "./own-keys.ts";
@@ -6,16 +7,19 @@ import type { VerdictScope } from "./redis/options.ts";
 import { openRedisTier, openRedisVerdicts, verdictScope } from "./redis-tier.ts";
 import { Budget } from "./token/budget.ts";
 import { createDigester } from "./token/digest.ts";
+import { JwtVerifier } from "./token/jwt-verifier.ts";
 import type { Clock, Fleet, RevocationLog, VerdictStore } from "./token/ports.ts";
+import { Publisher } from "./token/publisher.ts";
 import { Recorder } from "./token/recorder.ts";
 import { Revalidator } from "./token/revalidator.ts";
 import { RevocationFeed } from "./token/revocation-feed.ts";
 import { Revocations } from "./token/revocations.ts";
 import { Revoker } from "./token/revoker.ts";
+import { SubjectRevoker } from "./token/subject-revoker.ts";
 import { Sweeper } from "./token/sweeper.ts";
 import { TokenPool } from "./token/token-pool.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
-import { Verifier } from "./token/verifier.ts";
+import { Verifier, type VerifierOptions } from "./token/verifier.ts";
 import type { Tracing } from "./tracing/tracing.ts";
 import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
 import type { UpstreamKeys } from "./upstream/credentials.ts";
@@ -50,29 +54,25 @@ export function createDomain(
 ) {
   const upstream = createUpstream(config, log, clock, tracing);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
-  const { revocationLog, fleet } = shared;
+  const { fleet } = shared;
   const store = shared.store && (tracing?.tracedStore(shared.store) ?? shared.store);
   const cache = createCache(config, clock);
-  const facts = createFacts(config, log, clock, revocationLog, () => {
+  const facts = createFacts(config, log, clock, shared.revocationLog, () => {
     cache.invalidate({ all: true });
     pool.distrust();
   });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   let digest = createDigester(upstream.verifyScope);
   const asking = { cache, ...facts, admitUnknown, clock, minCursorTimeoutMs: config.clerk.timeoutMs };
+  const jwtKeys = openJwtKeys(config, log, clock, upstream);
   const verifier = new Verifier({
     ...{ ...asking, ...finders, upstream, store },
     digest: (presented) => digest(presented),
     credential: () => upstream.credential,
+    jwts: jwtKeys && new JwtVerifier({ ...jwtKeys, cache, revocations: facts.revocations, clock }),
+    allowsUnsyncedJwts: config.jwt.whenUnsynced === "allow",
   });
-  const boundMs = config.revocations.stalenessBoundMs;
-  const revocationParts = { ...facts, clock, log: revocationLog, boundMs };
-  const revoker = new Revoker({ upstream, verifier, ...revocationParts });
-  const ownKeys = createOwnKeys({
-    ...{ upstream, revoker: revocationParts, maxKeys: config.callers.passthroughMaxKeys },
-    verifier: { ...asking, counts: verifier.counts },
-    storeOf: (scope, key) => shared.storeOf?.(verdictScope(config, scope, key)),
-  });
+  const revoking = createRevoking({ config, clock, upstream, verifier, shared, facts, asking });
   const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock, admitUnknown });
 
   /**
@@ -83,13 +83,19 @@ export function createDomain(
   const useKeys = (keys: UpstreamKeys) => {
     const before = upstream.credential;
     upstream.useKeys(keys);
+    jwtKeys?.renew();
     if (upstream.credential === before) return;
     digest = createDigester(upstream.verifyScope);
     shared.useScope?.(verdictScope(config, upstream.verifyScope, keys.machineSecretKey ?? keys.secretKey));
     cache.clear();
     pool.distrust();
   };
-  const start = () => facts.feed.start().then(() => finders.sweeper?.start());
+  const start = async () => {
+    await facts.feed.start();
+    facts.recorder.startRenewing();
+    finders.sweeper?.start();
+    jwtKeys?.start();
+  };
   const close = async () => {
     pool.close();
     finders.sweeper?.close();
@@ -97,10 +103,40 @@ export function createDomain(
     facts.recorder.close();
     await facts.feed.close();
     await shared.close();
+    await jwtKeys?.close();
     await upstream.close();
   };
-  const services = { verifier, revoker, pool, ownKeys: config.callers.passthrough ? ownKeys : undefined };
-  return { clock, upstream, fleet, cache, ...facts, ...finders, ...services, useKeys, start, close };
+  return { clock, upstream, fleet, cache, ...facts, ...finders, verifier, ...revoking, pool, useKeys, start, close };
+}
+
+interface RevokingParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly upstream: ClerkUpstream;
+  readonly verifier: Verifier;
+  readonly shared: Shared;
+  readonly facts: ReturnType<typeof createFacts>;
+  /** What verifiers have in common, whoever's key they ask with. */
+  readonly asking: Omit<VerifierOptions, "upstream" | "store" | "digest">;
+}
+
+/** What revokes, and what decides and revokes with keys of callers' own where they may bring any. */
+function createRevoking({ config, clock, upstream, verifier, shared, facts, asking }: RevokingParts) {
+  const boundMs = config.revocations.stalenessBoundMs;
+  const publisher = new Publisher({ recorder: facts.recorder, log: shared.revocationLog, clock, boundMs });
+  const parts = { ...facts, publisher };
+  const { clockSkewMs } = config.jwt;
+  const { passthrough, passthroughMaxKeys } = config.callers;
+  const ownKeys = createOwnKeys({
+    ...{ upstream, revoker: parts, maxKeys: passthroughMaxKeys },
+    verifier: { ...asking, counts: verifier.counts },
+    storeOf: (scope, key) => shared.storeOf?.(verdictScope(config, scope, key)),
+  });
+  return {
+    revoker: new Revoker({ upstream, verifier, ...parts }),
+    subjectRevoker: new SubjectRevoker({ upstream, ...parts, clock, clockSkewMs }),
+    ownKeys: passthrough ? ownKeys : undefined,
+  };
 }
 
 function createCache({ cache }: Config, clock: Clock): VerdictCache {
@@ -157,6 +193,7 @@ function createFacts(config: Config, log: Logger, clock: Clock, revocationLog: R
     origin: config.gateway.replica,
     retentionMs: config.revocations.retentionMs,
     minHoldMs,
+    longestJwtMs: config.jwt.maxLifetimeMs + 2 * config.jwt.clockSkewMs + FORGET_SLACK_MS,
     appendTimeoutMs: APPEND_TIMEOUT_MS,
     onAppendError: (err) =>
       log.error({ err }, "the revocation log did not take a revocation; it will be offered again"),

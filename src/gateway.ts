@@ -171,8 +171,20 @@ async function drain(
   { drainDelayMs, drainGraceMs }: Config["rpc"],
 ): Promise<void> {
   if (rpc !== undefined) await pause(clock, drainDelayMs);
+  const lateAtMs = clock.monotonicMs() + drainGraceMs;
   listener.drain();
   await rpc?.drain(drainGraceMs);
+  // The console's calls come by another port, and what was begun for callers who left goes on.
+  await unlessLate(listener.settled(), clock, Math.max(0, lateAtMs - clock.monotonicMs()));
+}
+
+async function unlessLate(work: Promise<void>, clock: Clock, ms: number): Promise<void> {
+  let cancel = () => {};
+  const late = new Promise<void>((resolve) => {
+    cancel = clock.after(ms, resolve);
+  });
+  await Promise.race([work, late]);
+  cancel();
 }
 
 /** Returns how to stop them, in the reverse order. */

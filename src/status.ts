@@ -81,7 +81,7 @@ export interface CacheSnapshot {
   readonly evictions: number;
 }
 
-export type Operation = "create" | "list" | "revoke" | "verify";
+export type Operation = "create" | "keys" | "list" | "revoke" | "verify";
 
 export interface UpstreamSnapshot {
   readonly url: string;

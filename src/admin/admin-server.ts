@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, Server as TlsServer } from "node:https";
-import { isIP, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
+import { isOwnName } from "../callers/own-name.ts";
 import type { Logger } from "../logger.ts";
 import { CONSOLE_HEADERS, CONSOLE_PAGE, type ConsoleFile, readConsoleFiles } from "./console-files.ts";
 import { type ConsoleRpcs, refusalOf } from "./console-rpcs.ts";
@@ -190,14 +191,8 @@ function quitPage({ method, headers }: IncomingMessage): Page {
   if (method !== "POST") return { ...plain(405, "/quit takes POST only"), headers: { allow: "POST" } };
   const { origin, host = "" } = headers;
   if (origin === undefined) return plain(200, "draining");
-  const isOwn = URL.canParse(origin) && new URL(origin).host === host && isAddress(host);
+  const isOwn = URL.canParse(origin) && new URL(origin).host === host && isOwnName(host);
   return isOwn ? plain(200, "draining") : plain(403, "a page of another site may not ask for this");
-}
-
-/** Whether a host is named by an address, or is this machine by name: no other name can be trusted to mean this server. */
-function isAddress(host: string): boolean {
-  const name = host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
-  return isIP(name) !== 0 || name.toLowerCase() === "localhost";
 }
 
 /** What there is to read. */

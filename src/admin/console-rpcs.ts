@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isIP } from "node:net";
+import { isOwnName, isOwnOrigin } from "../callers/own-name.ts";
 
 /** The RPCs that the console calls. */
 export interface ConsoleRpcs {
@@ -30,9 +30,9 @@ export interface ConsoleCall {
 export function refusalOf({ method, remoteAddress, host, origin, fetchSite }: ConsoleCall): string | undefined {
   if (!isLoopback(remoteAddress)) return "the console's calls are answered on loopback only: forward the port to it";
   if (host === undefined || !isOwnName(host)) return "the Host is not localhost or an IP address";
-  if (origin !== undefined && !/^https?:\/\//.test(origin)) return "the page that calls is of another origin";
-  if (origin !== undefined && origin.replace(/^https?:\/\//, "") !== host)
+  if (origin !== undefined && (!isOwnOrigin(origin) || origin.replace(/^https?:\/\//, "") !== host)) {
     return "the page that calls is of another origin";
+  }
   if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") {
     return "the page that calls is of another site";
   }
@@ -41,11 +41,4 @@ export function refusalOf({ method, remoteAddress, host, origin, fetchSite }: Co
 
 function isLoopback(address = ""): boolean {
   return address === "::1" || /^(?:::ffff:)?127\./.test(address);
-}
-
-/** An address cannot be rebound, and browsers resolve `localhost` and what ends in it to loopback themselves. */
-function isOwnName(host: string): boolean {
-  const [, bracketed, name = ""] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d{1,5})?$/.exec(host) ?? [];
-  if (bracketed !== undefined) return isIP(bracketed) === 6;
-  return isIP(name) === 4 || /^(?:[a-z0-9-]+\.)*localhost$/i.test(name);
 }

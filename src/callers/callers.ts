@@ -1,7 +1,7 @@
 import type { Clock } from "../token/ports.ts";
 import type { MachineId } from "../token/token.ts";
 import { Allowance } from "./allowance.ts";
-import type { Caller } from "./caller.ts";
+import { type Caller, UNNAMED } from "./caller.ts";
 import { fingerprintIn } from "./caller-key.ts";
 import type { CallerEntry } from "./callers-file.ts";
 import type { Badge, PeerFacts } from "./peer.ts";
@@ -44,7 +44,13 @@ export class Callers {
   constructor({ clock, entries, demandsLocal }: CallersOptions) {
     this.#clock = clock;
     this.#demandsLocal = demandsLocal;
-    this.#anyone = { name: "unnamed", roles: ALL_ROLES, subjects: undefined, allowance: new Allowance(clock) };
+    this.#anyone = {
+      name: UNNAMED,
+      identity: entries === undefined ? undefined : UNNAMED,
+      roles: ALL_ROLES,
+      subjects: undefined,
+      allowance: new Allowance(clock),
+    };
     if (entries !== undefined) this.replace(entries);
   }
 
@@ -123,7 +129,7 @@ export class Callers {
     const allowance = this.#named.get(name)?.allowance ?? new Allowance(this.#clock);
     allowance.limit(limits);
     const confinedTo = subjects === undefined ? undefined : new Set(subjects as MachineId[]);
-    return { name, roles: rolesFrom(roles), subjects: confinedTo, allowance };
+    return { name, identity: name, roles: rolesFrom(roles), subjects: confinedTo, allowance };
   }
 }
 

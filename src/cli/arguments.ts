@@ -2,7 +2,7 @@ import { InvalidArgumentError } from "commander";
 
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const MAX_DURATION_MS = 315_360_000_000;
-const TOKEN_ID = /^mt_[0-9A-Fa-f]{32}$/;
+const TOKEN_ID = /^mt_[0-9A-Za-z]{32}$/;
 const MACHINE_ID = /^mch_\w{27}$/;
 
 /** `1h`, `90s`, `1h30m`, `500ms` or `0`, in milliseconds; at most ten years. */
@@ -33,7 +33,7 @@ export function parsePositiveDurationMs(text: string): number {
 
 export function parseTokenId(text: string): string {
   if (!isTokenId(text)) {
-    throw new InvalidArgumentError("A token id is mt_ and 32 hexadecimal digits.");
+    throw new InvalidArgumentError("A token id is mt_ and 32 letters or digits.");
   }
   return text;
 }
@@ -47,6 +47,23 @@ export function parseMachineId(text: string): string {
     throw new InvalidArgumentError("A machine id is mch_ and 27 letters, digits or underscores.");
   }
   return text;
+}
+
+export function parseKeyId(text: string): string {
+  if (!/^[\w-]{1,128}$/.test(text)) {
+    throw new InvalidArgumentError("A key id is 1 to 128 letters, digits, underscores and hyphens.");
+  }
+  return text;
+}
+
+/** RFC 3339, with a zone: a time without one would be another instant on another machine. */
+export function parseInstant(text: string): Date {
+  const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
+  const instant = new Date(form.test(text) ? text : Number.NaN);
+  if (Number.isNaN(instant.getTime())) {
+    throw new InvalidArgumentError("Give a time with its zone, for example 2026-05-12T08:00:00Z.");
+  }
+  return instant;
 }
 
 /** For an option that may be given more than once. */

@@ -14,13 +14,17 @@ const HINTS: Readonly<Record<string, string>> = {
   UPSTREAM_CONFLICT: "something else changed it at the same time; try again",
   CREDENTIAL_MISSING: "give the gateway the key that this call needs: CLERK_MACHINE_SECRET_KEY to create tokens",
   OVERLOADED: "the gateway has too many calls waiting for Clerk; try again shortly",
-  TOKEN_NOT_FOUND: "the token is unknown or no longer accepted; an opaque one can be revoked by its id with --id",
+  TOKEN_NOT_FOUND:
+    "the token is unknown or no longer accepted; by its id it can be revoked with --id, and a JWT by its jti with --jwt as well",
   TOKEN_UNSURE: "the gateway has no token that it knows not to be revoked; try again shortly",
   REVOKED_NOT_BROADCAST:
     "the token is revoked at Clerk and at this replica; repeat the command so that the others learn of it",
   ARGUMENT_INVALID: "correct the fields named above",
   CURSOR_MALFORMED: "give a cursor exactly as the gateway printed it",
   CURSOR_OF_ANOTHER_LOG: "the cursor is from before the gateway's log was made anew; leave it out",
+  UNSYNCED:
+    "the replica has lost touch with the revocation log and cannot tell whether the JWT was revoked; try again shortly",
+  SIGNING_KEY_UNKNOWN: "the gateway does not hold the key that the JWT is signed with yet; try again shortly",
   CURSOR_NOT_REACHED: "this replica is behind that cursor; try again, or raise --timeout",
   PAGE_TOKEN_INVALID: "start again without --page-token, and keep the other options the same from page to page",
   CALLER_UNAUTHENTICATED:

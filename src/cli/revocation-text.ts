@@ -1,4 +1,4 @@
-import { type Revocation, RevocationSource } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
+import { type Revocation, RevocationKind, RevocationSource } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { enumName } from "./enum-name.ts";
 import type { Paint } from "./paint.ts";
 import { plainText } from "./plain-text.ts";
@@ -13,11 +13,17 @@ const WIDTHS = [20, 35, 31, 8];
 export function revocationCells(revocation: Revocation): Cell[] {
   return [
     { text: timeText(revocation.revokeTime) ?? "unknown", format: "dim" },
-    { text: revocation.tokenId, format: "bold" },
+    { text: whatOf(revocation), format: "bold" },
     { text: revocation.subject || "-" },
     { text: enumName(RevocationSource, revocation.source) },
     { text: revocation.reason || "-" },
   ];
+}
+
+/** What stands in the column of tokens. */
+function whatOf({ kind, tokenId, keyId, issuedBefore }: Revocation): string {
+  if (kind === RevocationKind.SUBJECT) return `minted before ${timeText(issuedBefore) ?? "an unknown time"}`;
+  return kind === RevocationKind.KEY ? `key ${keyId}` : tokenId;
 }
 
 export function revocationLine(revocation: Revocation, paint: Paint): string {

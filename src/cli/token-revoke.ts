@@ -1,11 +1,13 @@
 import { create } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import {
+  Enforcement,
   Propagation,
   type RevokeTokenRequest,
   RevokeTokenRequestSchema,
   type RevokeTokenResponse,
   RevokeTokenResponseSchema,
+  TokenFormat,
   Wait,
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { parseTokenId } from "./arguments.ts";
@@ -20,6 +22,7 @@ import { UsageError } from "./usage-error.ts";
 
 interface Options {
   readonly id?: string;
+  readonly jwt?: true;
   readonly reason?: string;
   readonly wait?: "replica" | "fleet";
 }
@@ -31,7 +34,8 @@ export function addTokenRevoke(parent: Command, runner: Runner): void {
       "Revoke a token, named by --id or by its secret from standard input or M2M_TOKEN. Repeating it is harmless.",
     )
     .argument(...SECRET_ARGUMENT)
-    .option("--id <token id>", "the token's id: mt_ and 32 hexadecimal digits", parseTokenId)
+    .option("--id <token id>", "the token's id: mt_ and 32 letters or digits", parseTokenId)
+    .option("--jwt", "the id is that of a JWT (its jti), of which Clerk knows nothing")
     .option("--reason <text>", "why, kept with the token and told to watchers")
     .addOption(
       new Option("--wait <extent>", "answer when this replica, or when every replica, refuses the token").choices([
@@ -58,11 +62,17 @@ async function revokeToken(run: Invocation<Options>): Promise<number> {
 }
 
 async function requestFrom(run: Invocation<Options>): Promise<RevokeTokenRequest> {
-  const { id, reason, wait } = run.options;
+  const { id, jwt, reason, wait } = run.options;
+  if (jwt === true && id === undefined) {
+    throw new UsageError("--jwt says what --id names: give both");
+  }
   if (id !== undefined && run.args.length > 0) {
     throw new UsageError("give either --id or the token itself, not both");
   }
   const request = create(RevokeTokenRequestSchema, { reason: reason ?? "" });
+  if (jwt === true) {
+    request.format = TokenFormat.JWT;
+  }
   if (wait !== undefined) {
     request.wait = wait === "fleet" ? Wait.FLEET : Wait.REPLICA;
   }
@@ -73,7 +83,8 @@ async function requestFrom(run: Invocation<Options>): Promise<RevokeTokenRequest
   return request;
 }
 
-function revokedText(run: Invocation<Options>, { token, cursor, propagation }: RevokeTokenResponse): string {
+function revokedText(run: Invocation<Options>, response: RevokeTokenResponse): string {
+  const { token, cursor, propagation, enforcement } = response;
   const { paintOut } = run.printer;
   const about = fields(
     [
@@ -83,6 +94,12 @@ function revokedText(run: Invocation<Options>, { token, cursor, propagation }: R
       [
         "known to",
         propagation === Propagation.FLEET ? "every replica" : "this replica, the others within the staleness bound",
+      ],
+      [
+        "refused by",
+        enforcement === Enforcement.GATEWAYS
+          ? { text: "gateways alone: others accept a JWT until it expires", format: "yellow" }
+          : undefined,
       ],
       ["cursor", cursor],
     ],

@@ -3,23 +3,33 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cli, startCli } from "../../test/support/cli/cli-call.ts";
 import { FakeGateway } from "../../test/support/cli/fake-gateway.ts";
 import { JWT, SECRET, SUBJECT, TOKEN_ID, token } from "../../test/support/cli/samples.ts";
-import { Source, Verdict, type VerifyTokenRequest } from "../gen/m2mgateway/v1/token_service_pb.ts";
+import { JwtCheck, Source, Verdict, type VerifyTokenRequest } from "../gen/m2mgateway/v1/token_service_pb.ts";
 
 describe("token verify", () => {
   let gateway: FakeGateway;
   let requests: VerifyTokenRequest[];
   let verdict: Verdict;
+  let failedCheck: JwtCheck;
   let env: Record<string, string>;
 
   beforeEach(async () => {
     requests = [];
     verdict = Verdict.VALID;
+    failedCheck = JwtCheck.UNSPECIFIED;
     gateway = await FakeGateway.start({
       tokens: {
         verifyToken(request) {
           requests.push(request);
           const observedTime = timestampFromMs(Date.UTC(2026, 10, 23, 12, 0, 1));
-          return { verdict, token: token(), source: Source.MEMORY, cursor: "e.4-0", observedTime, degraded: true };
+          return {
+            verdict,
+            token: token(),
+            source: Source.MEMORY,
+            cursor: "e.4-0",
+            observedTime,
+            degraded: true,
+            failedCheck,
+          };
         },
       },
     });
@@ -37,6 +47,15 @@ describe("token verify", () => {
     }
     expect(out + err).not.toContain(SECRET);
     expect(requests[0]?.token).toBe(SECRET);
+  });
+
+  it("explains the check that a JWT failed", async () => {
+    verdict = Verdict.NOT_GRANTED;
+    failedCheck = JwtCheck.GRANT;
+    const { out } = await cli(["token", "verify"], { env, stdin: JWT });
+    expect(out).toContain("GRANT: neither aud nor scopes names the machine");
+    failedCheck = 99 as JwtCheck;
+    expect((await cli(["token", "verify"], { env, stdin: JWT })).out).toContain("the gateway is newer");
   });
 
   it("prints one JSON object", async () => {

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
 import {
+  JwtCheck,
   Source,
   Verdict,
   VerifyPolicySchema,
@@ -17,6 +18,7 @@ import { EXIT } from "./exit-code.ts";
 import { withGateway } from "./gateway-connection.ts";
 import type { Invocation, Runner } from "./invocation.ts";
 import { parseJsonPairs } from "./json-input.ts";
+import { explainCheck } from "./jwt-check-text.ts";
 import { messageJson } from "./message-json.ts";
 import { fields, timeText } from "./text-layout.ts";
 import { readTokenSecret, SECRET_ARGUMENT } from "./token-secret.ts";
@@ -86,6 +88,7 @@ function verdictText(run: Invocation<Options>, response: VerifyTokenResponse): s
   const about = fields(
     [
       ...(response.token === undefined ? [] : tokenFields(response.token, Date.now())),
+      ["failed check", checkText(response)],
       ["source", enumName(Source, response.source)],
       ["observed", timeText(response.observedTime)],
       ["cursor", response.cursor],
@@ -97,4 +100,9 @@ function verdictText(run: Invocation<Options>, response: VerifyTokenResponse): s
     paintOut,
   );
   return `${format === undefined ? text : paintOut(format, text)}\n${about}`;
+}
+
+function checkText({ failedCheck }: VerifyTokenResponse): string | undefined {
+  if (failedCheck === JwtCheck.UNSPECIFIED) return undefined;
+  return `${enumName(JwtCheck, failedCheck)}: ${explainCheck(failedCheck)}`;
 }

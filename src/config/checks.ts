@@ -1,11 +1,12 @@
 import { addressesCollide, formatListenAddress, isLocal, isLoopback } from "./endpoint.ts";
+import { JWT_CHECKS } from "./jwt-checks.ts";
 import type { Problem } from "./problem.ts";
 import { type Config, listSettings, settingPath } from "./settings.ts";
 
 /** Clocks of replicas and upstream may be this far apart. */
 const CLOCK_SKEW_MS = 60_000;
 
-interface Check {
+export interface Check {
   /** The settings it looks at; the first one is to blame. */
   readonly paths: readonly [string, ...string[]];
   readonly find: (config: Config) => Omit<Problem, "where"> | undefined;
@@ -88,6 +89,7 @@ const CHECKS: readonly Check[] = [
           }
         : undefined,
   },
+  ...JWT_CHECKS,
   {
     paths: ["revocations.retentionMs", "cache.verdictTtlMs", "clerk.timeoutMs"],
     find: ({ revocations, cache, clerk }) => {

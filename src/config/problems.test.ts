@@ -110,7 +110,7 @@ describe("problems", () => {
         GATEWAY_SERVICE_PORT_GRPC: "50051",
         GATEWAY_API_PORT: "tcp://10.0.0.1:50051",
         GATEWAY_PORT_50051_TCP_ADDR: "10.0.0.1",
-        CLERK_PUBLISHABLE_KEY: "pk_test_x",
+        CLERK_FAPI: "x",
         PATH: "/bin",
       },
     });

@@ -249,15 +249,6 @@ export function secretText(
     .register(settingFacts, { variable, kind: "secret", description, accepts, initial: "not set" });
 }
 
-/** Text that need not be given. */
-export function optionalText(variable: string, accepts: string, description: string) {
-  return z
-    .string({ error: `is not ${accepts}` })
-    .min(1, { error: `is not ${accepts}` })
-    .optional()
-    .register(settingFacts, { variable, kind: "text", description, accepts, initial: "not set" });
-}
-
 /** Text of a form that need not be given. `initial` tells people what holds then. */
 export function optionalMatching(
   variable: string,
@@ -270,4 +261,13 @@ export function optionalMatching(
     .regex(pattern, { error })
     .optional()
     .register(settingFacts, { variable, kind: "text", description, accepts, initial });
+}
+
+/** Text that need not be given. */
+export function optionalText(variable: string, accepts: string, description: string) {
+  return z
+    .string({ error: `is not ${accepts}` })
+    .min(1, { error: `is not ${accepts}` })
+    .optional()
+    .register(settingFacts, { variable, kind: "text", description, accepts, initial: "not set" });
 }

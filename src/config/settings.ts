@@ -6,6 +6,7 @@ import { callersSettings } from "./settings/callers.ts";
 import { clerkSettings } from "./settings/clerk.ts";
 import { emulatorSettings } from "./settings/emulator.ts";
 import { gatewaySettings } from "./settings/gateway.ts";
+import { jwtSettings } from "./settings/jwt.ts";
 import { limitsSettings } from "./settings/limits.ts";
 import { logSettings } from "./settings/log.ts";
 import { outOfBandSettings } from "./settings/out-of-band.ts";
@@ -25,6 +26,7 @@ export const configSchema = z.strictObject({
   admin: adminSettings,
   emulator: emulatorSettings,
   clerk: clerkSettings,
+  jwt: jwtSettings,
   cache: cacheSettings,
   pool: poolSettings,
   redis: redisSettings,

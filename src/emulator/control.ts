@@ -16,6 +16,8 @@ export interface Controls {
   readonly clock: EmulatorClock;
   /** Everything the emulator holds, for people to read; keys and token secrets only if asked for. */
   describe(secrets: boolean): JsonObject;
+  /** Signs JWTs with a new key from now on. Returns its id. */
+  rotateSigningKey(withdrawsPrevious: boolean): string;
   reset(): void;
 }
 
@@ -32,6 +34,8 @@ export interface Controls {
  *     POST   /switches           sets those given; answers all
  *     GET    /requests           counts by operation
  *     DELETE /requests           sets them to zero
+ *     POST   /signing_key        signs JWTs with a new key; {"withdraw_previous": true} takes the old ones out of the key
+ *                                set; answers {"kid"}
  *     POST   /clock              {"advance_ms": n} moves the clock forward; answers {"now_ms", "offset_ms"}
  *
  * What is wrong with a request is answered with 400 and {"problems": [text, …]}. Requests that a browser sends for a web
@@ -85,6 +89,8 @@ function dispatch(what: string, query: URLSearchParams, body: Json, controls: Co
     case "DELETE /requests":
       requests.reset();
       return ok({});
+    case "POST /signing_key":
+      return ok({ kid: controls.rotateSigningKey(isJsonObject(body) && body.withdraw_previous === true) });
     case "POST /clock":
       clock.advance(parseAdvance(body));
       return ok({ now_ms: clock.nowMs(), offset_ms: clock.offsetMs });

@@ -8,6 +8,7 @@ import { answerControl, CONTROL_PREFIX, type Controls } from "./control.ts";
 import { describeState } from "./describe.ts";
 import { Faults } from "./faults.ts";
 import { send, toWire } from "./http.ts";
+import { newInstanceId } from "./ids.ts";
 import { JwtIssuer } from "./jwt.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { RequestCounters } from "./requests.ts";
@@ -43,6 +44,8 @@ interface EmulatorControl {
   readonly switches: Switchboard;
   readonly requests: RequestCounters;
   readonly clock: EmulatorClock;
+  /** Signs JWTs with a new key from now on. Returns its id. */
+  rotateSigningKey(withdrawsPrevious?: boolean): string;
   /** The opaque tokens in order of creation, with their secrets. */
   tokens(): readonly Readonly<TokenRecord>[];
 }
@@ -97,7 +100,7 @@ const IDLE_MS = 75_000;
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 function assemble(world: World, log: (event: RequestEvent) => void): { controls: Controls; handle: Handler } {
-  const { state, clock, switches } = world;
+  const { state, clock, switches, jwts } = world;
   const faults = new Faults();
   const requests = new RequestCounters();
   const rateLimit = new RateLimit();
@@ -108,7 +111,9 @@ function assemble(world: World, log: (event: RequestEvent) => void): { controls:
     requests,
     clock,
     describe: (secrets) => describeState(world, faults, requests, secrets),
+    rotateSigningKey: (withdrawsPrevious) => jwts.rotate(newInstanceId(clock.nowMs()), withdrawsPrevious),
     reset() {
+      jwts.reset();
       clock.reset();
       switches.reset();
       faults.clear();
@@ -139,7 +144,14 @@ function emulatorOf(server: Server, state: State, controls: Controls): Emulator 
     url,
     instanceKey: state.instanceKey,
     instanceId: state.instanceId,
-    control: { faults, switches, requests, clock, tokens: () => state.tokens() },
+    control: {
+      faults,
+      switches,
+      requests,
+      clock,
+      rotateSigningKey: (withdrawsPrevious = false) => controls.rotateSigningKey(withdrawsPrevious),
+      tokens: () => state.tokens(),
+    },
     machines,
     machine(name) {
       const machine = machines().find((each) => each.name === name);

@@ -68,3 +68,17 @@ it("does not read a JWT with another algorithm, category, key id or payload", as
   ];
   for (const jwt of forged) expect(await issuer.read(jwt)).toBeUndefined();
 });
+
+it("signs with a new key once rotated, and takes JWTs of the old one until that is withdrawn", async () => {
+  const rotating = new JwtIssuer("ins_test", () => "https://clerk.example.test", undefined);
+  const old = await rotating.sign(JWT);
+  expect(rotating.rotate("ins_second", false)).toBe("ins_second");
+  expect(part(await rotating.sign(JWT), 0)).toMatchObject({ kid: "ins_second" });
+  expect(await rotating.read(old)).toBeDefined();
+  expect(await rotating.keySet()).toMatchObject({ keys: [{ kid: "ins_second" }, { kid: "ins_test" }] });
+  rotating.rotate("ins_third", true);
+  expect(await rotating.read(old)).toBeUndefined();
+  expect(await rotating.keySet()).toMatchObject({ keys: [{ kid: "ins_third" }] });
+  rotating.reset();
+  expect(await rotating.read(old)).toBeDefined();
+});

@@ -36,21 +36,41 @@ interface NewJwt {
   readonly audience: readonly string[] | undefined;
 }
 
-/** Signs the instance's JWTs with its one RSA key, and checks them. */
+interface SigningKey {
+  readonly kid: string;
+  readonly key: Promise<KeyObject>;
+}
+
+/** Signs the instance's JWTs with its RSA key, and checks those that it signed with any key that it has not withdrawn. */
 export class JwtIssuer {
-  readonly #kid: string;
   readonly #issuer: () => string;
-  #key: Promise<KeyObject> | undefined;
+  readonly #first: { readonly kid: string; key: Promise<KeyObject> | undefined };
+  /** The newest signs. Empty while the first key is the only one. */
+  #rotated: readonly SigningKey[] = [];
 
   /** @param signingKey RSA private key in PEM; without one, a key is generated when first needed */
   constructor(kid: string, issuer: () => string, signingKey: string | undefined) {
-    this.#kid = kid;
     this.#issuer = issuer;
-    this.#key = signingKey === undefined ? undefined : Promise.resolve(createPrivateKey(signingKey));
+    this.#first = { kid, key: signingKey === undefined ? undefined : Promise.resolve(createPrivateKey(signingKey)) };
+  }
+
+  /**
+   * Signs with a new key from now on and returns its id. The key set goes on showing the previous ones, unless they are
+   * withdrawn: JWTs that they signed are good no more then.
+   */
+  rotate(kid: string, withdrawsPrevious: boolean): string {
+    this.#rotated = [{ kid, key: newKey() }, ...(withdrawsPrevious ? [] : this.#all())];
+    return kid;
+  }
+
+  /** Back to the first key. */
+  reset(): void {
+    this.#rotated = [];
   }
 
   async sign(jwt: NewJwt): Promise<string> {
-    const header = { alg: "RS256", cat: M2M_CATEGORY, kid: this.#kid, typ: "JWT" };
+    const { kid, key } = this.#newest();
+    const header = { alg: "RS256", cat: M2M_CATEGORY, kid, typ: "JWT" };
     const payload = {
       ...(jwt.audience === undefined ? {} : { aud: jwt.audience }),
       ...jwt.claims,
@@ -62,7 +82,7 @@ export class JwtIssuer {
       jti: jwt.id,
     };
     const input = `${encode(header)}.${encode(payload)}`;
-    const signature = sign("RSA-SHA256", Buffer.from(input), await this.#privateKey());
+    const signature = sign("RSA-SHA256", Buffer.from(input), await key);
     return `${input}.${signature.toString("base64url")}`;
   }
 
@@ -71,26 +91,41 @@ export class JwtIssuer {
     const [head, body, signature, ...rest] = token.split(".");
     if (head === undefined || body === undefined || signature === undefined || rest.length > 0) return undefined;
     const header = decode(head);
-    if (header?.alg !== "RS256" || header.typ !== "JWT" || header.kid !== this.#kid || header.cat !== M2M_CATEGORY) {
+    const known = this.#all().find(({ kid }) => kid === header?.kid);
+    if (header?.alg !== "RS256" || header.typ !== "JWT" || known === undefined || header.cat !== M2M_CATEGORY) {
       return undefined;
     }
     const input = Buffer.from(`${head}.${body}`);
-    const publicKey = createPublicKey(await this.#privateKey());
+    const publicKey = createPublicKey(await known.key);
     if (!verify("RSA-SHA256", input, publicKey, Buffer.from(signature, "base64url"))) return undefined;
     const payload = decode(body);
     return payload === undefined ? undefined : factsOf(payload);
   }
 
-  /** The public key as a JSON Web Key Set. */
+  /** The public keys as a JSON Web Key Set. */
   async keySet(): Promise<Json> {
-    const { n, e } = createPublicKey(await this.#privateKey()).export({ format: "jwk" });
-    return { keys: [{ use: "sig", kty: "RSA", kid: this.#kid, alg: "RS256", n: n ?? "", e: e ?? "" }] };
+    const keys = this.#all().map(async ({ kid, key }) => {
+      const { n = "", e = "" } = createPublicKey(await key).export({ format: "jwk" });
+      return { use: "sig", kty: "RSA", kid, alg: "RS256", n, e };
+    });
+    return { keys: await Promise.all(keys) };
   }
 
-  #privateKey(): Promise<KeyObject> {
-    this.#key ??= makeKeyPair("rsa", { modulusLength: 2048 }).then(({ privateKey }) => privateKey);
-    return this.#key;
+  #newest(): SigningKey {
+    const [newest] = this.#all();
+    if (newest === undefined) throw new Error("the instance has no signing key");
+    return newest;
   }
+
+  #all(): readonly SigningKey[] {
+    if (this.#rotated.length > 0) return this.#rotated;
+    this.#first.key ??= newKey();
+    return [{ kid: this.#first.kid, key: this.#first.key }];
+  }
+}
+
+function newKey(): Promise<KeyObject> {
+  return makeKeyPair("rsa", { modulusLength: 2048 }).then(({ privateKey }) => privateKey);
 }
 
 export function looksLikeJwt(token: string): boolean {

@@ -16,7 +16,7 @@ export function newReadBuffer(): Buffer {
  *
  * Node gives each read a buffer of its own; here all connections of a process read into one (`onread` of node:net), which
  * halves what a read costs. Servers cannot be told so: the connection moves from the socket they made to another one. Where
- * that is not possible, as over TLS, the socket is read the ordinary way. See docs/decisions/0020.
+ * that is not possible, as over TLS, the socket is read the ordinary way. See docs/decisions/0017.
  */
 export function readSocket(socket: Socket, buffer: Buffer, onRead: OnRead): Socket {
   const moved = moveToBuffer(socket, buffer, onRead);

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Cursor, compareCursors, startOf } from "../token/cursor.ts";
+import { withoutCovered } from "../token/facts.ts";
 import type { Fleet, LogEntry, LogRead, RevocationFact, RevocationLog } from "../token/ports.ts";
 
 /**
@@ -57,7 +58,8 @@ export class MemoryRevocationLog implements RevocationLog {
   #trim(): void {
     if (this.#entries.length < this.#trimAt) return;
     const nowMs = this.#wallMs();
-    this.#entries = this.#entries.filter((entry) => entry.fact.rememberUntilMs > nowMs);
+    const live = this.#entries.filter((entry) => entry.fact.rememberUntilMs > nowMs);
+    this.#entries = withoutCovered(live, ({ fact }) => fact);
     this.#trimAt = Math.max(1_024, 2 * this.#entries.length);
   }
 }

@@ -95,7 +95,7 @@ const SOURCES: Readonly<Record<VerdictSource, true>> = {
   fact: true,
 };
 const NO_DURATIONS: DurationsSnapshot = { boundsMs: [], counts: [], sumMs: 0 };
-const NONE = { create: 0, list: 0, revoke: 0, verify: 0 };
+const NONE = { create: 0, keys: 0, list: 0, revoke: 0, verify: 0 };
 
 /** A status from which every metric has every label. */
 const FULL: StatusSnapshot = {
@@ -122,7 +122,13 @@ const FULL: StatusSnapshot = {
     requests: NONE,
     failures: NONE,
     calls: [{ operation: "create", outcome: "", count: 0 }],
-    durations: { create: NO_DURATIONS, list: NO_DURATIONS, revoke: NO_DURATIONS, verify: NO_DURATIONS },
+    durations: {
+      create: NO_DURATIONS,
+      keys: NO_DURATIONS,
+      list: NO_DURATIONS,
+      revoke: NO_DURATIONS,
+      verify: NO_DURATIONS,
+    },
     retries: 0,
     shed: 0,
     inFlight: 0,

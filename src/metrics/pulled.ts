@@ -19,7 +19,7 @@ export interface Pulled {
 }
 
 const FRESHNESS_STATES: readonly FreshnessState[] = ["synced", "unsynced", "degraded", "not_serving"];
-const OPERATIONS: readonly Operation[] = ["create", "list", "revoke", "verify"];
+const OPERATIONS: readonly Operation[] = ["create", "keys", "list", "revoke", "verify"];
 const KEYS = ["machine", "instance"] as const;
 const USD_PER_MICRO = 1e-6;
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { RevocationFact } from "../token/ports.ts";
+import type { KeyFact, SubjectFact, TokenFact } from "../token/ports.ts";
 import type { MachineId, TokenId } from "../token/token.ts";
 import { formatFactJson, parseEventJson, parseFactJson } from "./event-json.ts";
 
-const FACT: RevocationFact = {
+const FACT: TokenFact = {
   tokenId: "mt_00000000000000000000000000000001" as TokenId,
   subject: "mch_billing00000000000000000000" as MachineId,
   reason: 'leaked, "quoted" and\nbroken 🔑',
@@ -12,6 +12,14 @@ const FACT: RevocationFact = {
   source: "reconciled",
   origin: "replica-1",
 };
+
+const { tokenId: _id, subject: _subject, ...BASE } = FACT;
+const SUBJECT_FACT: SubjectFact = {
+  ...BASE,
+  subject: "mch_billing00000000000000000000" as MachineId,
+  issuedBeforeMs: 1_700_000_001_000,
+};
+const KEY_FACT: KeyFact = { ...BASE, keyId: "ins_2GIoQhbUpy0hX7B2cVkuTMinXoD" };
 
 describe("the JSON of an event", () => {
   it("is what is documented", () => {
@@ -27,7 +35,23 @@ describe("the JSON of an event", () => {
     });
   });
 
-  it.each([FACT, { ...FACT, subject: undefined, reason: undefined }])("is read as it was written", (fact) => {
+  it("says of a machine and of a key what is documented, in a version that older readers skip", () => {
+    expect(JSON.parse(formatFactJson(SUBJECT_FACT))).toMatchObject({
+      v: 2,
+      kind: "subject",
+      subject: SUBJECT_FACT.subject,
+      issued_before_time: "2023-11-14T22:13:21.000Z",
+    });
+    expect(JSON.parse(formatFactJson(KEY_FACT))).toMatchObject({ v: 2, kind: "key", key_id: KEY_FACT.keyId });
+  });
+
+  it.each([
+    FACT,
+    { ...FACT, subject: undefined, reason: undefined },
+    SUBJECT_FACT,
+    KEY_FACT,
+    { ...KEY_FACT, reason: undefined },
+  ])("is read as it was written", (fact) => {
     expect(parseFactJson(formatFactJson(fact))).toEqual(fact);
   });
 
@@ -40,7 +64,16 @@ describe("the JSON of an event", () => {
     ["not JSON", "{s3cret"],
     ["no object", "[1]"],
     ["null", "null"],
-    ["another version", edited({ v: 2 })],
+    ["a later version", edited({ v: 3 })],
+    ["of no kind", edited({ v: 2 })],
+    ["of an unknown kind", edited({ v: 2, kind: "s3cret" })],
+    ["about a machine since no time", edited({ v: 2, kind: "subject" })],
+    [
+      "about no machine",
+      edited({ v: 2, kind: "subject", subject: undefined, issued_before_time: "2023-11-14T22:13:21.000Z" }),
+    ],
+    ["about a key without a name", edited({ v: 2, kind: "key" })],
+    ["about a key that is none", edited({ v: 2, kind: "key", key_id: "s3cret s3cret" })],
     ["no token", edited({ token_id: undefined })],
     ["a token that is none", edited({ token_id: "s3cret s3cret" })],
     ["a subject that is no text", edited({ subject: 5 })],

@@ -1,5 +1,5 @@
 import { type Cursor, parseCursor } from "../token/cursor.ts";
-import type { LogEntry, RevocationFact } from "../token/ports.ts";
+import type { KeyFact, LogEntry, RevocationFact, SubjectFact, TokenFact } from "../token/ports.ts";
 import type { Json, MachineId, TokenId } from "../token/token.ts";
 
 /** What makes a text no event. Names the field and never its value. */
@@ -7,7 +7,8 @@ export class EventError extends Error {
   override readonly name = "EventError";
 }
 
-const VERSION = 1;
+/** Of facts about tokens, which every version of the gateway reads, and of those about machines and keys. */
+const VERSIONS = { token: 1, other: 2 };
 const ID = /^[\w-]{1,128}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const SOURCES: ReadonlySet<string> = new Set<RevocationFact["source"]>(["api", "observed", "reconciled"]);
@@ -15,24 +16,26 @@ const SOURCES: ReadonlySet<string> = new Set<RevocationFact["source"]>(["api", "
 /**
  * A fact as the stream holds it: one JSON object with
  *
- * - `v` 1
- * - `token_id` of the token
- * - `subject` machine that minted it; absent when it is not known
+ * - `v` 1 for the fact that one token was revoked, 2 for any other
+ * - `kind` of a fact of version 2: `subject` or `key`
+ * - `token_id` of the token; in version 1
+ * - `subject` machine that minted it, absent when that is not known; for the kind `subject` the machine whose tokens were
+ *   revoked
+ * - `issued_before_time` of the kind `subject`: tokens minted before it were
+ * - `key_id` of the kind `key`: JWTs signed with it were
  * - `reason` absent when none was given
- * - `revoke_time`, `remember_until_time` RFC 3339 in UTC with milliseconds
+ * - `revoke_time`, `remember_until_time` RFC 3339 in UTC with milliseconds, as all times
  * - `source` `api`, `observed` or `reconciled`
  * - `origin` replica that recorded it
  *
- * What is published on the channel has one more, the first: `cursor`, its place in the log. Readers ignore what they do not
- * know.
+ * What is published on the channel has one more, the first: `cursor`, its place in the log. Readers ignore fields that they
+ * do not know, and report and skip versions and kinds that they do not know.
  *
  * @throws EventError when a reader could not understand it
  */
 export function formatFactJson(fact: RevocationFact): string {
   const text = JSON.stringify({
-    v: VERSION,
-    token_id: fact.tokenId,
-    subject: fact.subject,
+    ...aboutOf(fact),
     reason: fact.reason,
     revoke_time: formatTime(fact.revokedAtMs, "revoke_time"),
     remember_until_time: formatTime(fact.rememberUntilMs, "remember_until_time"),
@@ -41,6 +44,13 @@ export function formatFactJson(fact: RevocationFact): string {
   });
   parseFactJson(text);
   return text;
+}
+
+function aboutOf(fact: RevocationFact): object {
+  if ("tokenId" in fact) return { v: VERSIONS.token, token_id: fact.tokenId, subject: fact.subject };
+  if ("keyId" in fact) return { v: VERSIONS.other, kind: "key", key_id: fact.keyId };
+  const issuedBefore = formatTime(fact.issuedBeforeMs, "issued_before_time");
+  return { v: VERSIONS.other, kind: "subject", subject: fact.subject, issued_before_time: issuedBefore };
 }
 
 /** @throws EventError */
@@ -55,18 +65,38 @@ export function parseEventJson(text: string): LogEntry {
 }
 
 function parseFact(fields: ReadonlyMap<string, Json>): RevocationFact {
-  if (fields.get("v") !== VERSION) throw new EventError(`v is not ${VERSION}`);
+  const version = fields.get("v");
+  if (version !== VERSIONS.token && version !== VERSIONS.other) throw new EventError("v is none that is known");
   const source = textOf(fields, "source");
   if (!isSource(source)) throw new EventError("source is none that is known");
-  return {
-    tokenId: idOf(fields, "token_id") as TokenId,
-    subject: fields.has("subject") ? (idOf(fields, "subject") as MachineId) : undefined,
+  const base = {
     reason: fields.has("reason") ? textOf(fields, "reason") : undefined,
     revokedAtMs: timeOf(fields, "revoke_time"),
     rememberUntilMs: timeOf(fields, "remember_until_time"),
     source,
     origin: textOf(fields, "origin"),
   };
+  return version === VERSIONS.token ? { ...parseTokenId(fields), ...base } : parseOther(fields, base);
+}
+
+function parseTokenId(fields: ReadonlyMap<string, Json>): Pick<TokenFact, "tokenId" | "subject"> {
+  return {
+    tokenId: idOf(fields, "token_id") as TokenId,
+    subject: fields.has("subject") ? (idOf(fields, "subject") as MachineId) : undefined,
+  };
+}
+
+function parseOther(fields: ReadonlyMap<string, Json>, base: Omit<KeyFact, "keyId">): SubjectFact | KeyFact {
+  switch (fields.get("kind")) {
+    case "subject": {
+      const issuedBeforeMs = timeOf(fields, "issued_before_time");
+      return { subject: idOf(fields, "subject") as MachineId, issuedBeforeMs, ...base };
+    }
+    case "key":
+      return { keyId: idOf(fields, "key_id"), ...base };
+    default:
+      throw new EventError("kind is none that is known");
+  }
 }
 
 function parseObject(text: string): ReadonlyMap<string, Json> {

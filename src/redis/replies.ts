@@ -10,6 +10,7 @@ export interface Page {
   readonly restarted: boolean;
   readonly head: Cursor;
   readonly entries: readonly RawEntry[];
+  readonly epochAgeMs: number;
 }
 
 export interface RawEntry {
@@ -41,7 +42,8 @@ export function parseAppended(reply: unknown): { cursor: Cursor; published: bool
 
 /** @throws RedisError */
 export function parsePage(reply: unknown): Page {
-  const [epochText, restarted, head, entries] = listOf(reply);
+  const [epochText, restarted, head, entries, epochAgeMs] = listOf(reply);
+  if (typeof epochAgeMs !== "number") throw unexpected();
   const epoch = epochOf(epochText);
   return {
     epoch,
@@ -53,6 +55,7 @@ export function parsePage(reply: unknown): Page {
       const json = name === "e" && typeof value === "string" && others.length === 0 ? value : undefined;
       return { cursor: cursorOf(epoch, id), json };
     }),
+    epochAgeMs,
   };
 }
 

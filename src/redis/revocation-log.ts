@@ -87,7 +87,8 @@ export class RedisRevocationLog implements RevocationLog, Fleet {
       for (const entry of page.entries) entries.push(entry);
       from = entries.at(-1)?.cursor;
       if (page.entries.length < PAGE_SIZE || from === undefined) {
-        const read = { entries: this.#parseEntries(entries), head: page.head, restarted: restarts >= 0 };
+        const { head, epochAgeMs } = page;
+        const read = { entries: this.#parseEntries(entries), head, restarted: restarts >= 0, epochAgeMs };
         this.#subscription.expect(read);
         return read;
       }

@@ -85,7 +85,7 @@ return { log.epoch, id, type(published) == 'number' and 1 or 0 }
 /**
  * One page. ARGV: 2 who reads, 3 and 4 epoch and id up to which it has applied the log (empty: nothing), 5 and 6 epoch and
  * id after which the page begins, 7 entries per page, 8 age in milliseconds at which leases are dropped. Returns epoch,
- * whether the page begins at the beginning instead, the end of the log, and the entries.
+ * whether the page begins at the beginning instead, the end of the log, the entries, and the age of the epoch.
  *
  * The lease is written on every read, before the reader has the reply and may act on it. It is a write also so that a
  * primary that has lost its replicas, and must refuse writes, does not pass for the end of the log.
@@ -100,7 +100,7 @@ redis.call('HSET', KEYS[3], ARGV[2], applied .. ' ' .. whole(now))
 local restarted = not continues(ARGV[5], ARGV[6])
 local from = restarted and '-' or '(' .. ARGV[6]
 local entries = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', ARGV[7])
-return { log.epoch, restarted and 1 or 0, log.head, entries }
+return { log.epoch, restarted and 1 or 0, log.head, entries, math.max(0, now - log.born) }
 `);
 
 /**

@@ -1,4 +1,5 @@
 import type { Interceptor } from "@connectrpc/connect";
+import { canceled } from "../token/errors.ts";
 import type { AuditDraft } from "./audit.ts";
 import { auditOf } from "./call-context.ts";
 import type { PresentError } from "./connect-error.ts";
@@ -62,6 +63,9 @@ async function* audited<T>(
   } catch (thrown) {
     fail(thrown);
     throw thrown;
+  } finally {
+    // Nobody has read it to its end; of what has been told nothing more is.
+    fail(canceled());
   }
 }
 
@@ -70,6 +74,7 @@ function noteRequest(draft: AuditDraft, message: unknown): void {
   const target = memberOf(message, "target");
   if (memberOf(target, "case") === "tokenId") draft.tokenId = textOf(target, "value");
   draft.subject = textOf(message, "subject");
+  draft.keyId = textOf(message, "keyId");
 }
 
 function noteToken(draft: AuditDraft, message: unknown): void {

@@ -20,13 +20,15 @@ export interface AuditRecord {
   readonly tokenId: string | undefined;
   /** The machine; `undefined` where it is not known. */
   readonly subject: string | undefined;
+  /** The signing key that was revoked; `undefined` where the call is about something else. */
+  readonly keyId: string | undefined;
   /** The caller's `x-request-id`, or one made here. */
   readonly requestId: string;
 }
 
 export type OnAudit = (record: AuditRecord) => void;
 
-type Known = Omit<AuditRecord, "code" | "reason" | "tokenId" | "subject">;
+type Known = Omit<AuditRecord, "code" | "reason" | "tokenId" | "subject" | "keyId">;
 
 /** The record of one call while the call is under way. It is told once. */
 export class AuditDraft {
@@ -35,6 +37,7 @@ export class AuditDraft {
   #isTold = false;
   tokenId: string | undefined;
   subject: string | undefined;
+  keyId: string | undefined;
   /** Work that goes on whatever becomes of the call: what it comes to is what is told. */
   work: Promise<unknown> | undefined;
   /** Whether the call has reached its handler, which then tells how it ends. */
@@ -55,6 +58,7 @@ export class AuditDraft {
       reason: error === undefined ? undefined : (reasonOf(error) ?? "INTERNAL"),
       tokenId: this.tokenId,
       subject: this.subject,
+      keyId: this.keyId,
     });
   }
 }

@@ -12,7 +12,7 @@ import {
   type VerifyTokenResponse,
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import type { Token } from "../token/token.ts";
-import type { Verification, VerifyRequest } from "../token/verifier.ts";
+import type { Verification, VerifyRequest } from "../token/verification.ts";
 import { callerOf, servicesOf } from "./call-context.ts";
 import { statusFrom, transportError } from "./connect-error.ts";
 import { wireToken } from "./convert.ts";

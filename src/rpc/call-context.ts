@@ -4,6 +4,7 @@ import { GatewayError } from "../token/errors.ts";
 import type { AuditDraft } from "./audit.ts";
 import type { CallOutcome } from "./call-report.ts";
 import type { CallServices } from "./own-key.ts";
+import type { UnderWay } from "./under-way.ts";
 
 /** What one call carries through the RPC framework. */
 export interface CallContext {
@@ -15,6 +16,8 @@ export interface CallContext {
   readonly services: CallServices | undefined;
   /** What the audit log will say of it, where it says anything. */
   readonly audit: AuditDraft | undefined;
+  /** What the server waits for before it ends. */
+  readonly underWay: UnderWay;
   /** What was thrown, before it was made presentable. `undefined` until the call fails. */
   thrown: unknown;
   /** What a verification decided, once it has. */
@@ -50,10 +53,11 @@ export function auditOf(values: ContextValues): AuditDraft | undefined {
   return values.get(KEY)?.audit;
 }
 
-/** Notes what goes on to its end whatever becomes of the call: the audit log tells what comes of it. */
+/** Notes what goes on to its end whatever becomes of the call: it is waited for, and the audit log tells what comes of it. */
 export function noteWork(values: ContextValues, work: Promise<unknown>): void {
-  const audit = auditOf(values);
-  if (audit !== undefined) audit.work = work;
+  const call = values.get(KEY);
+  call?.underWay.add(work);
+  if (call?.audit !== undefined) call.audit.work = work;
 }
 
 /** What ends a stream when the gateway goes away. */

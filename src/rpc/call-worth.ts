@@ -1,5 +1,6 @@
 import { Health } from "../gen/health/v1/health_pb.ts";
 import { GatewayService } from "../gen/m2mgateway/v1/gateway_service_pb.ts";
+import { RevocationService } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 
 /**
@@ -13,6 +14,8 @@ const WORTH: ReadonlyMap<string, CallWorth> = new Map([
   [pathOf(Health, "list"), "control"],
   [pathOf(Health, "watch"), "control"],
   [pathOf(TokenService, "revokeToken"), "control"],
+  [pathOf(RevocationService, "revokeSubject"), "control"],
+  [pathOf(RevocationService, "revokeKey"), "control"],
   [pathOf(GatewayService, "getStatus"), "control"],
   [pathOf(GatewayService, "invalidateCache"), "control"],
   [pathOf(TokenService, "acquireToken"), "verify"],

@@ -41,6 +41,8 @@ const CODES: Record<Reason, Code> = {
   CURSOR_MALFORMED: Code.InvalidArgument,
   CURSOR_OF_ANOTHER_LOG: Code.FailedPrecondition,
   CURSOR_NOT_REACHED: Code.Unavailable,
+  UNSYNCED: Code.Unavailable,
+  SIGNING_KEY_UNKNOWN: Code.Unavailable,
   PAGE_TOKEN_INVALID: Code.InvalidArgument,
   CALLER_UNAUTHENTICATED: Code.Unauthenticated,
   CALLER_FORBIDDEN: Code.PermissionDenied,

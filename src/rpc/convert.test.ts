@@ -83,6 +83,7 @@ describe("wireRevocation", () => {
 
   it("says the fact and its place in the log", () => {
     expect(toJson(RevocationSchema, wireRevocation(entry))).toEqual({
+      kind: "REVOCATION_KIND_TOKEN",
       tokenId: "mt_1",
       revokeTime: "1970-01-01T00:00:01Z",
       rememberUntilTime: "1970-01-01T00:00:09Z",

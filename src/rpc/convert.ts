@@ -1,9 +1,25 @@
 import { create } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs, type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Revocation, RevocationSchema, RevocationSource } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
-import { type M2MToken, M2MTokenSchema, Source, TokenFormat, Verdict } from "../gen/m2mgateway/v1/token_service_pb.ts";
+import {
+  type Revocation,
+  RevocationKind,
+  RevocationSchema,
+  RevocationSource,
+} from "../gen/m2mgateway/v1/revocation_service_pb.ts";
+import {
+  JwtCheck,
+  type M2MToken,
+  M2MTokenSchema,
+  Propagation,
+  Source,
+  TokenFormat,
+  Verdict,
+  Wait,
+} from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { formatCursor } from "../token/cursor.ts";
+import type * as jwt from "../token/jwt.ts";
 import type { LogEntry, RevocationFact } from "../token/ports.ts";
+import type * as publisher from "../token/publisher.ts";
 import type * as domain from "../token/token.ts";
 import { valueFromJson } from "./json-value.ts";
 
@@ -33,6 +49,37 @@ const REVOCATION_SOURCES: Record<RevocationFact["source"], RevocationSource> = {
   observed: RevocationSource.OBSERVED,
   reconciled: RevocationSource.RECONCILED,
 };
+
+const CHECKS: Record<jwt.JwtCheck, JwtCheck> = {
+  form: JwtCheck.FORM,
+  header: JwtCheck.HEADER,
+  algorithm: JwtCheck.ALGORITHM,
+  type: JwtCheck.TYPE,
+  category: JwtCheck.CATEGORY,
+  claims: JwtCheck.CLAIMS,
+  subject: JwtCheck.SUBJECT,
+  token_id: JwtCheck.TOKEN_ID,
+  lifetime: JwtCheck.LIFETIME,
+  issuer: JwtCheck.ISSUER,
+  key: JwtCheck.KEY,
+  signature: JwtCheck.SIGNATURE,
+  expiration: JwtCheck.EXPIRATION,
+  not_before: JwtCheck.NOT_BEFORE,
+  issued_at: JwtCheck.ISSUED_AT,
+  grant: JwtCheck.GRANT,
+};
+
+export function wireCheck(check: jwt.JwtCheck): JwtCheck {
+  return CHECKS[check];
+}
+
+export function wirePropagation(propagation: publisher.Propagation): Propagation {
+  return propagation === "fleet" ? Propagation.FLEET : Propagation.REPLICA;
+}
+
+export function propagationFrom(wait: Wait): publisher.Propagation {
+  return wait === Wait.FLEET ? "fleet" : "replica";
+}
 
 export function wireVerdict(verdict: domain.Verdict): Verdict {
   return VERDICTS[verdict];
@@ -66,8 +113,7 @@ export function wireToken(token: domain.Token): M2MToken {
 
 export function wireRevocation({ cursor, fact }: LogEntry): Revocation {
   return create(RevocationSchema, {
-    tokenId: fact.tokenId,
-    subject: fact.subject ?? "",
+    ...aboutOf(fact),
     reason: fact.reason ?? "",
     revokeTime: wireTime(fact.revokedAtMs),
     rememberUntilTime: wireTime(fact.rememberUntilMs),
@@ -75,6 +121,13 @@ export function wireRevocation({ cursor, fact }: LogEntry): Revocation {
     origin: fact.origin,
     cursor: formatCursor(cursor),
   });
+}
+
+function aboutOf(fact: RevocationFact) {
+  if ("keyId" in fact) return { kind: RevocationKind.KEY, keyId: fact.keyId };
+  const subject = fact.subject ?? "";
+  if ("tokenId" in fact) return { kind: RevocationKind.TOKEN, tokenId: fact.tokenId, subject };
+  return { kind: RevocationKind.SUBJECT, subject, issuedBefore: wireTime(fact.issuedBeforeMs) };
 }
 
 /** The first and last instants a Timestamp can hold: years 1 and 9999. */

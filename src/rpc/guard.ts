@@ -88,6 +88,11 @@ export class Guard {
   }
 }
 
+/** What ends a call that a browser makes for a page which may be anybody's. */
+export function foreignPage(): GatewayError {
+  return new GatewayError("CALLER_FORBIDDEN", "a page of another site needs a caller's key to call");
+}
+
 /** What ends the call of one who has used up its rate. */
 export function rateLimited({ allowance }: Caller): GatewayError {
   const message = "the caller has used up its rate of requests";

@@ -2,6 +2,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { RevocationService } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { type Cursor, formatCursor, parseCursor, startOf } from "../token/cursor.ts";
 import { GatewayError } from "../token/errors.ts";
+import { machineOf } from "../token/facts.ts";
 import type { LogEntry } from "../token/ports.ts";
 import type { Revocations } from "../token/revocations.ts";
 import { callerOf } from "./call-context.ts";
@@ -41,7 +42,7 @@ function find(revocations: Revocations, after: Cursor, subjects: ReadonlySet<str
   for (let position = after; ; ) {
     const batch = revocations.after(position, BATCH);
     for (const entry of batch) {
-      const { subject } = entry.fact;
+      const subject = machineOf(entry.fact);
       if (subjects.size === 0 || subject === undefined || subjects.has(subject)) found.push(entry);
       if (found.length === limit) return found;
     }

@@ -36,6 +36,8 @@ const TOKEN_SERVICE: AccessTable<typeof TokenService.method> = {
 const REVOCATION_SERVICE: AccessTable<typeof RevocationService.method> = {
   watchRevocations: { role: "watch", isAudited: false, ownKey: "ignored" },
   listRevocations: { role: "watch", isAudited: false, ownKey: "ignored" },
+  revokeSubject: { role: "revoke", isAudited: true, ownKey: "refused" },
+  revokeKey: { role: "revoke", isAudited: true, ownKey: "refused" },
 };
 
 const GATEWAY_SERVICE: AccessTable<typeof GatewayService.method> = {

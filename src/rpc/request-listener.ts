@@ -1,6 +1,7 @@
 import type { ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
-import type { Caller } from "../callers/caller.ts";
+import { type Caller, UNNAMED } from "../callers/caller.ts";
+import { isOwnOrigin } from "../callers/own-name.ts";
 import { canceled } from "../token/errors.ts";
 import type { Admission, Limit } from "./admission.ts";
 import { AuditDraft, type OnAudit } from "./audit.ts";
@@ -11,7 +12,7 @@ import { type CallOutcome, CallReporter } from "./call-report.ts";
 import { worthOf } from "./call-worth.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
-import type { AdmittedCall, Guard } from "./guard.ts";
+import { type AdmittedCall, foreignPage, type Guard } from "./guard.ts";
 import { accessOf, type MethodAccess } from "./method-access.ts";
 import { type CallServices, type OwnKeys, ownKeyServices } from "./own-key.ts";
 import { type Protocol, protocolOf } from "./protocol.ts";
@@ -20,6 +21,7 @@ import { RefusedCalls } from "./refused-call.ts";
 import { readBody } from "./request-body.ts";
 import { writeResponse } from "./response-writer.ts";
 import { takeTimeoutMs } from "./timeout-header.ts";
+import { UnderWay } from "./under-way.ts";
 import { answerUnknown } from "./unknown-rpc.ts";
 
 export interface RequestListenerOptions {
@@ -40,6 +42,8 @@ export interface RequestListener {
   handle(exchange: Exchange): void;
   /** Tells every open stream, and every stream to come, that the server drains. */
   drain(): void;
+  /** Resolves once no call is under way, nor what goes on for callers who have left. */
+  settled(): Promise<void>;
 }
 
 interface Route {
@@ -67,6 +71,7 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
   const probes = new Probes();
   const refused = new RefusedCalls(options.presentError);
   const { admission } = options;
+  const underWay = new UnderWay();
   let draining = false;
 
   const shed = (handler: UniversalHandler, exchange: Exchange, limit: Limit) => {
@@ -79,9 +84,11 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
     const isProbe = worthOf(handler.requestPath) === "vital";
     if (isProbe) probes.add(exchange);
     const place = isProbe ? undefined : new CallPlace(admission);
-    return call.serve(place).finally(() => {
+    const served = call.serve(place).finally(() => {
       if (place !== undefined) exchange.whenOver(() => place.free());
     });
+    underWay.add(served);
+    return served;
   };
 
   return {
@@ -96,7 +103,7 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
         shed(route.handler, exchange, limit);
         return;
       }
-      const call = new Call(route, exchange, options);
+      const call = new Call(route, exchange, options, underWay);
       if (!call.enter()) return;
       const { drain } = call;
       if (drain === undefined) {
@@ -111,6 +118,7 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
       draining = true;
       for (const stream of streams) stream.abort(drainingError());
     },
+    settled: () => underWay.settled(),
   };
 }
 
@@ -122,6 +130,7 @@ class Call {
   readonly #route: Route;
   readonly #exchange: Exchange;
   readonly #options: RequestListenerOptions;
+  readonly #underWay: UnderWay;
   readonly #protocol: Protocol;
   readonly #reporter: CallReporter;
   readonly #run: ObservedCall["run"];
@@ -133,11 +142,12 @@ class Call {
   /** Tells a stream to end itself. */
   readonly drain: AbortController | undefined;
 
-  constructor(route: Route, exchange: Exchange, options: RequestListenerOptions) {
+  constructor(route: Route, exchange: Exchange, options: RequestListenerOptions, underWay: UnderWay) {
     const { method } = route.handler;
     this.#route = route;
     this.#exchange = exchange;
     this.#options = options;
+    this.#underWay = underWay;
     this.#protocol = protocolOf(exchange.header("content-type"));
     const { call, labels, reporter } = observed(route.handler, exchange, options);
     this.drain = method.methodKind === "unary" ? undefined : new AbortController();
@@ -162,6 +172,7 @@ class Call {
     const badge = this.#exchange.peer.badge(this.#exchange.header("authorization"));
     this.#caller = guard.callers.identify(badge);
     try {
+      if (this.#caller?.name === UNNAMED && isForeignPage(this.#exchange)) throw foreignPage();
       this.#admission = guard.admit(badge, role);
       this.#services = ownKeyServices(this.#exchange, access, ownKeys);
     } catch (thrown) {
@@ -184,6 +195,7 @@ class Call {
       caller: this.#caller,
       services: this.#services,
       audit: this.#audit,
+      underWay: this.#underWay,
       thrown: undefined,
     };
     const caller = new AbortController();
@@ -223,6 +235,17 @@ class Call {
     this.#reporter.end(error, thrown, outcome);
     if (this.#audit?.isHandled === false) this.#audit.end(error);
   }
+}
+
+/**
+ * Whether a browser on this machine asks for a page that is not this machine's. Browsers name the page with every POST, and
+ * that its name has been made to lead here (DNS rebinding) does not change it: nobody is let in for its place alone to do
+ * what such a page asks.
+ */
+function isForeignPage(exchange: Exchange): boolean {
+  const origin = exchange.header("origin");
+  if (origin === undefined) return false;
+  return exchange.peer.facts.isLocal && !isOwnOrigin(origin);
 }
 
 function universalRequest(

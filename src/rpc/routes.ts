@@ -12,6 +12,8 @@ import { createInvalidateCache } from "./invalidate-cache.ts";
 import { createListRevocations } from "./list-revocations.ts";
 import { createListTokens } from "./list-tokens.ts";
 import { addReflection } from "./reflection.ts";
+import { createRevokeKey } from "./revoke-key.ts";
+import { createRevokeSubject } from "./revoke-subject.ts";
 import { createRevokeToken } from "./revoke-token.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { createVerifyToken } from "./verify-token.ts";
@@ -51,6 +53,8 @@ export function createRoutes(dependencies: RpcDependencies, health: HealthStatus
     router.service(RevocationService, {
       watchRevocations: createWatchRevocations(dependencies),
       listRevocations: createListRevocations(dependencies),
+      revokeSubject: createRevokeSubject(dependencies),
+      revokeKey: createRevokeKey(dependencies),
     });
     router.service(GatewayService, {
       getStatus: createGetStatus(dependencies),

@@ -4,6 +4,7 @@ import type { Clock, Upstream } from "../token/ports.ts";
 import type { RevocationFeed } from "../token/revocation-feed.ts";
 import type { Revocations } from "../token/revocations.ts";
 import type { Revoker } from "../token/revoker.ts";
+import type { SubjectRevoker } from "../token/subject-revoker.ts";
 import type { TokenPool } from "../token/token-pool.ts";
 import type { InvalidationTarget } from "../token/verdict-cache.ts";
 import type { Verifier } from "../token/verifier.ts";
@@ -14,6 +15,7 @@ import type { WorkerStatuses } from "./merge-status.ts";
 export interface RpcDependencies {
   readonly verifier: Verifier;
   readonly revoker: Revoker;
+  readonly subjectRevoker: SubjectRevoker;
   readonly pool: TokenPool;
   readonly upstream: Upstream;
   readonly feed: RevocationFeed;

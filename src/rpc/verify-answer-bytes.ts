@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { VerifyTokenResponseSchema } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { type Cursor, formatCursor } from "../token/cursor.ts";
-import type { Verification } from "../token/verifier.ts";
+import type { Verification } from "../token/verification.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { wireDecision } from "./verify-token.ts";
 
@@ -9,8 +9,7 @@ import { wireDecision } from "./verify-token.ts";
 export const MAX_ANSWER_BYTES: number = 16 * 1024;
 
 /**
- * What does not change of an answer: its fields come before those that do, by number, so that an answer is the one after
- * the other. Kept as a string of Latin-1: half the memory of a typed array and as fast to copy. Empty when the token
+ * What does not change of an answer. Fields may come in any order, so that an answer is this and then what does change. Kept as a string of Latin-1: half the memory of a typed array and as fast to copy. Empty when the token
  * cannot be encoded, which is for the handler to report, or is too large.
  */
 export function encodedDecision(verification: Verification): string {

@@ -13,7 +13,7 @@ import {
   VerifyTokenStreamResponseSchema,
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { GatewayError } from "../token/errors.ts";
-import type { Verification, VerifyRequest } from "../token/verifier.ts";
+import type { Verification, VerifyRequest } from "../token/verification.ts";
 import { statusFrom, transportError } from "./connect-error.ts";
 import { rateLimited } from "./guard.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";

@@ -9,7 +9,7 @@ import {
 import { encodeFields } from "../http2/hpack-encoder.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
 import { canceled, type GatewayError } from "../token/errors.ts";
-import type { Verification } from "../token/verifier.ts";
+import type { Verification } from "../token/verification.ts";
 import type { CallReporter } from "./call-report.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { rateLimited } from "./guard.ts";

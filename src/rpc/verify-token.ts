@@ -12,9 +12,9 @@ import {
 import { formatCursor, parseCursor } from "../token/cursor.ts";
 import type { Policy } from "../token/policy.ts";
 import type { MachineId } from "../token/token.ts";
-import type { Verification, VerifyRequest } from "../token/verifier.ts";
+import type { Verification, VerifyRequest } from "../token/verification.ts";
 import { callerOf, servicesOf } from "./call-context.ts";
-import { msFromDuration, wireSource, wireTime, wireToken, wireVerdict } from "./convert.ts";
+import { msFromDuration, wireCheck, wireSource, wireTime, wireToken, wireVerdict } from "./convert.ts";
 import { jsonFromStruct } from "./json-value.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 
@@ -56,7 +56,7 @@ export function wireVerification(
 
 /** The part of an answer that does not change while the verdict stands: all but `cursor` and `degraded`. */
 export function wireDecision(
-  { verdict, token, source, observedAtMs }: Verification,
+  { verdict, token, source, observedAtMs, failedCheck }: Verification,
   converted?: M2MToken,
 ): VerifyTokenResponse {
   return create(VerifyTokenResponseSchema, {
@@ -64,6 +64,7 @@ export function wireDecision(
     source: wireSource(source),
     ...(token === undefined ? {} : { token: { ...(converted ?? wireToken(token)), ...knownSince(verdict) } }),
     ...(observedAtMs === undefined ? {} : { observedTime: wireTime(observedAtMs) }),
+    ...(failedCheck === undefined ? {} : { failedCheck: wireCheck(failedCheck) }),
   });
 }
 

@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { LaneReply, UnaryLane } from "../http2/unary-lane.ts";
-import type { Verification, Verifier } from "../token/verifier.ts";
+import type { Verification } from "../token/verification.ts";
+import type { Verifier } from "../token/verifier.ts";
 import type { HeaderOf } from "./call-observer.ts";
 import type { CallOutcome } from "./call-report.ts";
 import type { Share } from "./share.ts";

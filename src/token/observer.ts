@@ -1,4 +1,5 @@
 import { Flights } from "./flights.ts";
+import { keyIdOf } from "./jwt.ts";
 import { isKnown, type KnownToken, type Observation } from "./observation.ts";
 import type { Clock, Lane, Upstream, VerdictStore } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
@@ -45,7 +46,7 @@ export class Observer {
     if (store === undefined) return undefined;
     const { epoch } = revocations.applied;
     return await this.#lookUps.join(digest, Number.NEGATIVE_INFINITY, signal, async () => {
-      const observation = await store.get(secret, epoch);
+      const observation = identified(await store.get(secret, epoch), secret);
       if (observation !== undefined) cache.put(digest, observation);
       return observation;
     });
@@ -87,11 +88,12 @@ export class Observer {
     const credential = this.#options.credential?.();
     const observedAtMonotonicMs = clock.monotonicMs();
     const observedAtMs = clock.wallMs();
-    const token = await upstream.verifyToken(secret, lane, signal);
+    const seen = await upstream.verifyToken(secret, lane, signal);
+    const token = seen?.format === "jwt" ? { ...seen, keyId: keyIdOf(secret) } : seen;
     const observation = { token, observedAtMonotonicMs, observedAtMs, uses: 0 };
     cache.put(digest, observation);
     if (token !== undefined) this.#options.sweeper?.seen(token.subject);
-    if (token?.revoked && revocations.find(token.id) === undefined) {
+    if (token?.revoked && revocations.findFor(token) === undefined) {
       recorder.recordInBackground(recorder.factOf(token, "observed"));
     }
     // Not as another credential's: the store files it under the one that there is now.
@@ -107,4 +109,9 @@ export class Observer {
 /** The signal of a question that nobody waits for. */
 export function never(): AbortSignal {
   return new AbortController().signal;
+}
+
+/** What is shared does not say which key a JWT is signed with; the JWT does. */
+function identified(known: KnownToken | undefined, secret: TokenSecret): KnownToken | undefined {
+  return known?.token.format === "jwt" ? { ...known, token: { ...known.token, keyId: keyIdOf(secret) } } : known;
 }

@@ -1,5 +1,7 @@
+import type { KeyObject } from "node:crypto";
 import type { Cursor } from "./cursor.ts";
 import type { KnownToken } from "./observation.ts";
+import type { Jwk } from "./signing-keys.ts";
 import type { CreatedToken, Json, MachineId, Token, TokenFormat, TokenId, TokenSecret } from "./token.ts";
 
 /** Time. Ages, TTLs and deadlines use the monotonic clock; expirations and what people read use the wall clock. */
@@ -60,18 +62,36 @@ export interface TokenPage {
   readonly totalCount: number;
 }
 
-/** That a token was revoked: what the log holds. Times are wall-clock milliseconds. */
-export interface RevocationFact {
-  readonly tokenId: TokenId;
-  /** `undefined` when the machine that minted it is not known. */
-  readonly subject: MachineId | undefined;
+/** What was revoked: what the log holds. */
+export type RevocationFact = TokenFact | SubjectFact | KeyFact;
+
+/** Times are wall-clock milliseconds. */
+interface FactBase {
   readonly reason: string | undefined;
   readonly revokedAtMs: number;
-  /** No cached verdict that the fact contradicts can be alive after this. */
+  /** No token that the fact refuses can be good, by its own account or by a cached verdict, after this. */
   readonly rememberUntilMs: number;
   readonly source: "api" | "observed" | "reconciled";
   /** The replica that recorded it. */
   readonly origin: string;
+}
+
+/** That one token was revoked. */
+export interface TokenFact extends FactBase {
+  readonly tokenId: TokenId;
+  /** `undefined` when the machine that minted it is not known. */
+  readonly subject: MachineId | undefined;
+}
+
+/** That all tokens of a machine which were minted before an instant were revoked. */
+export interface SubjectFact extends FactBase {
+  readonly subject: MachineId;
+  readonly issuedBeforeMs: number;
+}
+
+/** That all JWTs signed with a key were revoked. */
+export interface KeyFact extends FactBase {
+  readonly keyId: string;
 }
 
 export interface LogEntry {
@@ -145,4 +165,26 @@ export interface LogRead {
   /** The end of the log: the cursor of its last entry, or the start of its epoch. */
   readonly head: Cursor;
   readonly restarted: boolean;
+  /** How long ago the epoch began, in milliseconds; `undefined` where no epoch loses what another one held. */
+  readonly epochAgeMs?: number | undefined;
+}
+
+/** The keys that JWTs are signed with. */
+export interface SigningKeys {
+  /**
+   * The key of that id, from memory; `none` when the issuer has no such key; `undefined` when that is not known, or when
+   * what is known is too old. `nowMs` is monotonic.
+   */
+  find(keyId: string | undefined, nowMs: number): KeyObject | "none" | undefined;
+  /**
+   * Resolves once `find` tells, or with false when no keys can be had now.
+   * @throws GatewayError SIGNING_KEY_UNKNOWN when the keys at hand lack it and it is too early to ask for others; CANCELED
+   */
+  reach(keyId: string | undefined, signal: AbortSignal): Promise<boolean>;
+}
+
+/** Where an issuer publishes its keys. */
+export interface KeyEndpoint {
+  /** The whole set, without keys that are for something else. Ends within its own timeout. @throws GatewayError */
+  fetchKeys(signal: AbortSignal): Promise<readonly Jwk[]>;
 }

@@ -72,7 +72,7 @@ export class Revalidator {
     if (!isSame()) return;
     const { clock, revocations } = this.#options;
     const diesSoon = token.expiresAtMs !== undefined && token.expiresAtMs <= clock.wallMs() + 2 * CONFIRM_AFTER_MS;
-    if (diesSoon || token.format === "jwt" || revocations.find(token.id) !== undefined) return;
+    if (diesSoon || token.format === "jwt" || revocations.findFor(token) !== undefined) return;
     if (this.#confirming.has(token.id) || this.#closed) return;
     this.#confirming.add(token.id);
     this.#confirm(token, isSame, ask)
@@ -101,7 +101,7 @@ export class Revalidator {
     const { recorder, revocations } = this.#options;
     await this.#pause(CONFIRM_AFTER_MS);
     const again = await ask();
-    if (again.token !== undefined || !isSame() || revocations.find(token.id) !== undefined) return;
+    if (again.token !== undefined || !isSame() || revocations.findFor(token) !== undefined) return;
     this.discovered += 1;
     recorder.recordInBackground(recorder.factOf(token, "observed"));
   }

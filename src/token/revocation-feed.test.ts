@@ -3,6 +3,7 @@ import { BOUND_MS, createDomain, FlakyLog } from "../../test/support/domain.ts";
 import { FakeClock, settle } from "../../test/support/fake-clock.ts";
 import { token, tokenId } from "../../test/support/tokens.ts";
 import { MemoryRevocationLog } from "../memory/memory-revocation-log.ts";
+import { factKeyOf } from "./facts.ts";
 import type { LogRead } from "./ports.ts";
 
 async function sharedDomain() {
@@ -142,7 +143,7 @@ describe("RevocationFeed", () => {
     clock.advance(0);
     await settle();
     await feed.refresh();
-    expect((await fresh.read(undefined)).entries.map((entry) => entry.fact.tokenId)).toEqual([tokenId(2), tokenId(1)]);
+    expect((await fresh.read(undefined)).entries.map(({ fact }) => factKeyOf(fact))).toEqual([tokenId(2), tokenId(1)]);
     expect(revocations.unrecorded()).toEqual([]);
     expect(revocations.after({ ...revocations.applied, major: 0 }, 10)).toHaveLength(2);
   });

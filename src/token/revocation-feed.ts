@@ -20,6 +20,8 @@ export interface RevocationFeedOptions {
 }
 
 const WAKE_AT_ONCE = 128;
+/** How many staleness bounds after its beginning an epoch counts as whole. */
+const SETTLES_WITHIN_BOUNDS = 2;
 
 /**
  * The one reader of the log in a process. It applies entries in order, knows how long ago it had provably read the log to
@@ -38,6 +40,7 @@ export class RevocationFeed {
   reads = 0;
   failedReads = 0;
   #contactAtMs = Number.NEGATIVE_INFINITY;
+  #settledAtMs = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
   #readAgain = false;
   #hasFailed = false;
@@ -82,6 +85,14 @@ export class RevocationFeed {
   stalenessMs(nowMs: number): number {
     if (!this.#options.log.shared && this.#contactAtMs !== Number.NEGATIVE_INFINITY) return 0;
     return Math.max(0, nowMs - this.#contactAtMs);
+  }
+
+  /**
+   * Whether facts that the log lost when its epoch began have had the time to come back: whoever holds one reads the new epoch
+   * within B/3 of reaching it and appends the fact again. Where the upstream could be asked instead, nobody need wait for it.
+   */
+  isSettled(nowMs: number): boolean {
+    return nowMs >= this.#settledAtMs;
   }
 
   get boundMs(): number {
@@ -166,6 +177,10 @@ export class RevocationFeed {
     if (read.restarted) revocations.restart(read.head.epoch);
     for (const entry of read.entries) revocations.apply(entry);
     revocations.advance(read.head);
+    if (read.epochAgeMs !== undefined && before.epoch !== read.head.epoch) {
+      this.#settledAtMs =
+        this.#options.clock.monotonicMs() + SETTLES_WITHIN_BOUNDS * this.#options.boundMs - read.epochAgeMs;
+    }
     // A process whose first read succeeds has observed nothing before it.
     if (read.restarted && (before.epoch !== "none" || this.#hasFailed)) this.#options.onRestart();
     // What is replayed was made long before this process looked for it.

@@ -10,6 +10,7 @@ import {
 import { settle } from "../../test/support/fake-clock.ts";
 import { secretOf, token, tokenId } from "../../test/support/tokens.ts";
 import { GatewayError } from "./errors.ts";
+import { factKeyOf } from "./facts.ts";
 import type { RevokeRequest } from "./revoker.ts";
 
 function revokeRequest(overrides: Partial<RevokeRequest> = {}): RevokeRequest {
@@ -132,7 +133,7 @@ describe("Revoker, when the log does not take the fact", () => {
     domain.clock.advance(1_000);
     await settle();
     expect(domain.recorder.pendingCount).toBe(0);
-    expect((await log.read(undefined)).entries.map((entry) => entry.fact.tokenId)).toEqual([tokenId(1)]);
+    expect((await log.read(undefined)).entries.map(({ fact }) => factKeyOf(fact))).toEqual([tokenId(1)]);
   });
 
   it("can be repeated by the caller", async () => {

@@ -1,16 +1,17 @@
-import type { Cursor } from "./cursor.ts";
 import { canceled, GatewayError, type Reason } from "./errors.ts";
-import type { Clock, RevocationFact, RevocationLog, Upstream } from "./ports.ts";
+import type { TokenFact, Upstream } from "./ports.ts";
+import type { Propagation, Published, Publisher } from "./publisher.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Revocations } from "./revocations.ts";
 import type { MachineId, Token, TokenId } from "./token.ts";
 import { parseSecret } from "./token-form.ts";
 import { isTokenOf } from "./token-owner.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 import type { Subjects } from "./verification.ts";
 import type { Verifier } from "./verifier.ts";
 
 export interface RevokeRequest {
-  readonly target: { readonly tokenId: TokenId } | { readonly presented: string };
+  readonly target: RevokeTarget;
   readonly reason: string | undefined;
   /** How far the revocation must have reached before the call returns. */
   readonly wait: Propagation;
@@ -21,16 +22,15 @@ export interface RevokeRequest {
   readonly signal: AbortSignal;
 }
 
-export type Propagation = "replica" | "fleet";
+/** A token by its id, or by its secret. Of a JWT nobody else knows, so who names one by its id must say that it is one. */
+export type RevokeTarget = { readonly tokenId: TokenId; readonly isJwt?: boolean } | { readonly presented: string };
 
-export interface RevokeResult {
-  readonly fact: RevocationFact;
-  /** The token as the upstream described it once revoked; `undefined` when it had forgotten the token by then. */
+export interface RevokeResult extends Published {
+  readonly fact: TokenFact;
+  /** The token as it was described last; `undefined` when nobody can. */
   readonly token: Token | undefined;
-  readonly cursor: Cursor;
-  readonly propagation: Propagation;
-  /** The replicas that did not confirm it, but cannot be using cached verdicts any more; `*` for whoever there is. */
-  readonly unconfirmed: readonly string[];
+  /** Who refuses it: the upstream and all who ask it, or this fleet's gateways alone. */
+  readonly enforcement: "upstream" | "gateways";
 }
 
 export interface RevokerOptions {
@@ -38,20 +38,17 @@ export interface RevokerOptions {
   readonly verifier: Verifier;
   readonly recorder: Recorder;
   readonly revocations: Revocations;
-  readonly clock: Clock;
-  readonly log: RevocationLog;
-  /** The staleness bound B. */
-  readonly boundMs: number;
+  readonly publisher: Publisher;
 }
 
 /** How the upstream may answer when it revoked the token before; which of them, nobody says. */
 const REFUSALS: ReadonlySet<Reason> = new Set(["UPSTREAM_NOT_FOUND", "UPSTREAM_CONFLICT"]);
 
-/** For the log to say who did not confirm, when somebody's lease runs out just at the bound. */
-const FLEET_GRACE_MS = 50;
+type Confirmed = Pick<RevokeResult, "fact" | "token" | "enforcement">;
 
 /**
- * Revokes: the upstream first, because it is the truth, then the log, then the answer.
+ * Revokes: the upstream first, because it is the truth, then the log, then the answer. A JWT, which the upstream does not
+ * store, is revoked by the log alone.
  *
  * Once the upstream has been asked to revoke, the work goes on to its end even if the caller leaves: half a revocation
  * would be a token that is dead upstream and alive in caches.
@@ -70,73 +67,70 @@ export class Revoker {
   async revoke(request: RevokeRequest): Promise<RevokeResult> {
     const { signal, target, subjects } = request;
     if (signal.aborted) throw canceled();
-    const id = "tokenId" in target && subjects === undefined ? target.tokenId : await this.#findId(request);
-    const work = this.#revokeById(id, request);
+    const token = "presented" in target ? await this.#identify(target.presented, signal) : undefined;
+    if (subjects !== undefined) await this.#demandTheirs(target, token, subjects, signal);
+    const work = this.#revoke(request, token);
     request.onBegun?.(work);
-    return await settleUnlessAborted(work, signal);
+    return await unlessAborted(work, signal);
   }
 
-  async #findId({ target, subjects, signal }: RevokeRequest): Promise<TokenId> {
-    if ("tokenId" in target) {
-      if (subjects !== undefined) await this.#demandTheirs(target.tokenId, subjects, signal);
-      return target.tokenId;
-    }
-    const secret = parseSecret(target.presented);
-    if (secret === undefined) throw notFound();
-    const token = await this.#options.verifier.tokenOf(secret, signal);
+  async #identify(presented: string, signal: AbortSignal): Promise<Token> {
+    const secret = parseSecret(presented);
+    const token = secret && (await this.#options.verifier.identify(secret, signal));
     if (token === undefined) throw notFound();
-    if (subjects !== undefined && !subjects.has(token.subject)) throw forbidden();
-    return token.id;
+    return token;
   }
 
-  async #demandTheirs(id: TokenId, subjects: ReadonlySet<MachineId>, signal: AbortSignal): Promise<void> {
+  async #demandTheirs(
+    target: RevokeTarget,
+    token: Token | undefined,
+    subjects: ReadonlySet<MachineId>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { upstream, revocations } = this.#options;
-    const subject = revocations.find(id)?.subject;
-    const isTheirs = subject === undefined ? await isTokenOf(upstream, id, subjects, signal) : subjects.has(subject);
+    const id = "tokenId" in target ? target.tokenId : undefined;
+    const subject = token?.subject ?? (id && revocations.find(id)?.subject);
+    const isTheirs =
+      subject === undefined
+        ? id !== undefined && (await isTokenOf(upstream, id, subjects, signal))
+        : subjects.has(subject);
     if (!isTheirs) throw forbidden();
   }
 
-  async #revokeById(id: TokenId, { reason, wait }: RevokeRequest): Promise<RevokeResult> {
-    const { recorder, log } = this.#options;
-    const { token, fact } = await this.#confirm(id, reason);
-    const cursor = await recorder.record(fact);
-    if (log.shared && wait === "replica") return { token, fact, cursor, propagation: "replica", unconfirmed: [] };
-    return { token, fact, cursor, propagation: "fleet", unconfirmed: await this.#reachFleet(cursor) };
+  async #revoke({ target, reason, wait }: RevokeRequest, token: Token | undefined): Promise<RevokeResult> {
+    const confirmed = await this.#confirm(target, token, reason);
+    return { ...confirmed, ...(await this.#options.publisher.publish(confirmed.fact, wait)) };
   }
 
-  /**
-   * Whatever happens to the log meanwhile, B after the append is late enough: a replica that has not applied the fact by
-   * then has had no contact since before it, and has suspended its caches.
-   */
-  async #reachFleet(cursor: Cursor): Promise<readonly string[]> {
-    const { log, clock, boundMs } = this.#options;
-    const controller = new AbortController();
-    let cancelTimer = () => {};
-    const bound = new Promise<readonly string[]>((resolve) => {
-      cancelTimer = clock.after(boundMs + FLEET_GRACE_MS, () => resolve(["*"]));
-    });
-    try {
-      return await Promise.race([log.awaitFleet(cursor, controller.signal).catch(() => bound), bound]);
-    } finally {
-      cancelTimer();
-      controller.abort();
+  #confirm(target: RevokeTarget, token: Token | undefined, reason: string | undefined): Confirmed | Promise<Confirmed> {
+    const { recorder, revocations } = this.#options;
+    if (token?.format === "jwt") {
+      const fact = recorder.factOf(token, "api", reason);
+      return { token: { ...token, revoked: true, revocationReason: reason }, fact, enforcement: "gateways" };
     }
+    if (token !== undefined) return this.#askUpstream(token.id, reason);
+    if (!("tokenId" in target)) throw notFound();
+    if (target.isJwt !== true) return this.#askUpstream(target.tokenId, reason);
+    const fact = revocations.find(target.tokenId) ?? recorder.jwtFactOf(target.tokenId, reason);
+    return { token: undefined, fact, enforcement: "gateways" };
   }
 
   /**
    * The upstream's word that the token is revoked, given now or earlier. A failure leaves open whether it is: no promise
    * was made, but cached verdicts must not outlive the doubt.
    */
-  async #confirm(id: TokenId, reason: string | undefined): Promise<{ token: Token | undefined; fact: RevocationFact }> {
+  async #askUpstream(id: TokenId, reason: string | undefined): Promise<Confirmed> {
     const { upstream, verifier, recorder, revocations } = this.#options;
+    const enforcement = "upstream";
     try {
       const token = await upstream.revokeToken(id, reason, new AbortController().signal);
-      return { token, fact: revocations.find(id) ?? recorder.factOf(token, "api", reason ?? token.revocationReason) };
+      const fact = revocations.find(id) ?? recorder.factOf(token, "api", reason ?? token.revocationReason);
+      return { token, fact, enforcement };
     } catch (error) {
       if (!isUnsent(error)) verifier.invalidate({ tokenId: id });
       const refused = error instanceof GatewayError && REFUSALS.has(error.reason);
       const fact = revocations.find(id);
-      if (refused && fact !== undefined) return { token: undefined, fact };
+      if (refused && fact !== undefined) return { token: undefined, fact, enforcement };
       throw refused && error.reason === "UPSTREAM_NOT_FOUND" ? notFound(error) : error;
     }
   }
@@ -155,16 +149,8 @@ function forbidden(): GatewayError {
 function notFound(cause?: GatewayError): GatewayError {
   return new GatewayError(
     "TOKEN_NOT_FOUND",
-    "the upstream knows no such token, or this gateway's credential may not revoke it",
+    "the upstream knows no such token, or this gateway's credential may not revoke it; the id of a JWT must be given as one",
     cause?.facts,
     cause,
   );
-}
-
-function settleUnlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(canceled());
-    signal.addEventListener("abort", onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

@@ -75,7 +75,7 @@ export class Sweeper {
         signal,
       );
       for (const token of tokens) {
-        const isNews = token.revoked && revocations.find(token.id) === undefined;
+        const isNews = token.revoked && revocations.findFor(token) === undefined;
         if (!isNews || token.updatedAtMs < clock.wallMs() - retentionMs) continue;
         this.discovered += 1;
         recorder.recordInBackground(recorder.factOf(token, "reconciled"));

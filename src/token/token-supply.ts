@@ -72,7 +72,7 @@ export class TokenSupply {
 
   /** Whether a token must not be handed out, as far as this process knows. */
   isRevoked(token: Token): boolean {
-    return token.revoked || this.#options.revocations.find(token.id) !== undefined;
+    return token.revoked || this.#options.revocations.findFor(token) !== undefined;
   }
 
   /**

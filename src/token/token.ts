@@ -33,6 +33,8 @@ export interface Token {
   readonly lastUsedAtMs: number | undefined;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
+  /** The id of the key that a JWT is signed with, where it names one. */
+  readonly keyId?: string | undefined;
 }
 
 export interface CreatedToken {
@@ -42,5 +44,8 @@ export interface CreatedToken {
 
 export type Verdict = "valid" | "revoked" | "expired" | "not_granted" | "invalid";
 
-/** What decided a verdict: an observation cached here or shared, the upstream, the token's form, or a revocation fact. */
+/**
+ * What decided a verdict: an observation cached here or shared, the upstream, the token's form or its signature checked
+ * here, or a revocation fact.
+ */
 export type VerdictSource = "memory" | "redis" | "upstream" | "local" | "fact";

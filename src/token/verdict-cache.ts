@@ -26,6 +26,8 @@ const MAX_INVALIDATIONS = 100_000;
 const FORGET_INTERVAL_MS = 10_000;
 /** Estimated size of an entry without its claims: the token's strings, the key, its answer and the containers' overhead. */
 const ENTRY_BYTES = 1_100;
+/** What is kept of a good signature. */
+const SIGNED_BYTES = 150;
 
 /**
  * The in-process tier (L1): bounded, with tokens that the upstream knew apart from those that it refused, so that a flood
@@ -102,6 +104,7 @@ export class VerdictCache {
         uses: 0,
         valid: undefined,
         clearIn: undefined,
+        signed: observation.signed,
       });
     } else {
       this.#known.delete(digest);
@@ -164,8 +167,9 @@ export class VerdictCache {
   }
 }
 
-function sizeOf({ token }: KnownToken): number {
-  return ENTRY_BYTES + (token.claims === undefined ? 0 : jsonBytes(token.claims)) + 60 * token.scopes.length;
+function sizeOf({ token, signed }: KnownToken): number {
+  const entryBytes = ENTRY_BYTES + (signed === undefined ? 0 : SIGNED_BYTES);
+  return entryBytes + (token.claims === undefined ? 0 : jsonBytes(token.claims)) + 60 * token.scopes.length;
 }
 
 /** What a JSON value takes on the heap, roughly and rather too much. */

@@ -1,22 +1,50 @@
-import type { Clock } from "./ports.ts";
+import type { Cursor } from "./cursor.ts";
+import type { JwtCheck } from "./jwt.ts";
+import type { Policy } from "./policy.ts";
 import type { MachineId, Token, Verdict, VerdictSource } from "./token.ts";
-import type { Verification, VerifyRequest } from "./verifier.ts";
 
 /** The machines whose tokens a caller may know of; all when `undefined`. */
 export type Subjects = ReadonlySet<MachineId> | undefined;
+
+export interface VerifyRequest {
+  /** What was presented as a token. Anything at all. */
+  readonly presented: string;
+  /** The oldest observation that may decide, in milliseconds; Infinity leaves it to the cache's TTL. */
+  readonly maxAgeMs: number;
+  /** Decide only after the log has been applied up to here. */
+  readonly minCursor: Cursor | undefined;
+  readonly policy: Policy | undefined;
+  readonly subjects?: Subjects;
+  readonly signal: AbortSignal;
+}
+
+export interface Verification {
+  readonly verdict: Verdict;
+  /** What is known of the token, when it is. */
+  readonly token: Token | undefined;
+  readonly source: VerdictSource;
+  /** When the upstream was asked for what decided (wall clock, milliseconds); `undefined` when it was not. */
+  readonly observedAtMs: number | undefined;
+  /** Of a JWT that was checked here and is not good: why. */
+  readonly failedCheck: JwtCheck | undefined;
+  /** A place for whoever encodes it, to keep the outcome: many calls share what memory answers. Nobody here reads it. */
+  encoded?: string | undefined;
+}
 
 /** What a caller asks of a verdict that memory gives. */
 export type Demands = Pick<VerifyRequest, "maxAgeMs" | "policy">;
 
 export const NO_DEMANDS: Demands = { maxAgeMs: Number.POSITIVE_INFINITY, policy: undefined };
 
+/** All of one shape: what memory answers is read on every hit. */
 export function verificationOf(
   verdict: Verdict,
   token: Token | undefined,
   source: VerdictSource,
   observedAtMs: number | undefined,
+  failedCheck?: JwtCheck,
 ): Verification {
-  return { verdict, token, source, observedAtMs, encoded: undefined };
+  return { verdict, token, source, observedAtMs, failedCheck, encoded: undefined };
 }
 
 /** What a caller may know of a verdict: of tokens of other machines nothing but NOT_GRANTED. */
@@ -26,6 +54,7 @@ export function confined(verification: Verification, subjects: Subjects): Verifi
   return verificationOf("not_granted", undefined, source, observedAtMs);
 }
 
-export function hasExpired(token: Token, clock: Clock): boolean {
-  return token.expired || (token.expiresAtMs !== undefined && token.expiresAtMs <= clock.wallMs());
+/** JWTs that are checked here live on for the skew that is allowed for. */
+export function hasExpired({ expired, expiresAtMs, format }: Token, wallMs: number, jwtSkewMs = 0): boolean {
+  return expired || (expiresAtMs !== undefined && expiresAtMs + (format === "jwt" ? jwtSkewMs : 0) <= wallMs);
 }

@@ -5,7 +5,7 @@ import { settle } from "../../test/support/fake-clock.ts";
 import { secretOf, token, tokenId } from "../../test/support/tokens.ts";
 import { GatewayError } from "./errors.ts";
 import type { Token } from "./token.ts";
-import type { Verification } from "./verifier.ts";
+import type { Verification } from "./verification.ts";
 
 const TOKENS = 3;
 

@@ -3,7 +3,7 @@ import { BOUND_MS, createDomain, type Domain, FlakyLog, TTL_MS, verifyRequest } 
 import { settle } from "../../test/support/fake-clock.ts";
 import { BILLING, REPORTS, secretOf, token } from "../../test/support/tokens.ts";
 import type { Json, MachineId } from "./token.ts";
-import type { Verification } from "./verifier.ts";
+import type { Verification } from "./verification.ts";
 
 const SECRET = secretOf(1);
 

@@ -1,36 +1,16 @@
 import type { Cursor } from "./cursor.ts";
-import type { KnownToken, Observation } from "./observation.ts";
+import type { JwtVerifier } from "./jwt-verifier.ts";
+import { isRevoked, type KnownToken, type Observation } from "./observation.ts";
 import { never, Observer, type ObserverOptions } from "./observer.ts";
 import { type Policy, verdictOf } from "./policy.ts";
 import type { Revalidator } from "./revalidator.ts";
-import type { Token, TokenDigest, TokenSecret, Verdict, VerdictSource } from "./token.ts";
-import { MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
+import { StalenessGuard } from "./staleness-guard.ts";
+import type { Token, TokenDigest, TokenSecret } from "./token.ts";
+import { formOf, MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
 import type { InvalidationTarget } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
-import { confined, type Demands, hasExpired, NO_DEMANDS, type Subjects, verificationOf } from "./verification.ts";
-
-export interface VerifyRequest {
-  /** What was presented as a token. Anything at all. */
-  readonly presented: string;
-  /** The oldest observation that may decide, in milliseconds; Infinity leaves it to the cache's TTL. */
-  readonly maxAgeMs: number;
-  /** Decide only after the log has been applied up to here. */
-  readonly minCursor: Cursor | undefined;
-  readonly policy: Policy | undefined;
-  readonly subjects?: Subjects;
-  readonly signal: AbortSignal;
-}
-
-export interface Verification {
-  readonly verdict: Verdict;
-  /** What is known of the token, when it is. */
-  readonly token: Token | undefined;
-  readonly source: VerdictSource;
-  /** When the upstream was asked for what decided (wall clock, milliseconds); `undefined` when it was not. */
-  readonly observedAtMs: number | undefined;
-  /** A place for whoever encodes it, to keep the outcome: many calls share what memory answers. Nobody here reads it. */
-  encoded?: string | undefined;
-}
+import type { Demands, Subjects, Verification, VerifyRequest } from "./verification.ts";
+import { confined, hasExpired, NO_DEMANDS, verificationOf } from "./verification.ts";
 
 export interface VerifierOptions extends ObserverOptions {
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
@@ -40,6 +20,10 @@ export interface VerifierOptions extends ObserverOptions {
   /** Where verdicts are counted; with no other verifier's when not given. */
   readonly counts?: VerdictCounts | undefined;
   readonly digest: (presented: string) => TokenDigest;
+  /** Decides JWTs with the issuer's keys; `undefined` leaves them to the upstream, like opaque tokens. */
+  readonly jwts?: JwtVerifier | undefined;
+  /** Whether JWTs may be VALID without a fresh view of the facts. */
+  readonly allowsUnsyncedJwts?: boolean | undefined;
   /** How long a call without a deadline of its own waits for `minCursor`. */
   readonly minCursorTimeoutMs: number;
 }
@@ -47,22 +31,21 @@ export interface VerifierOptions extends ObserverOptions {
 /**
  * The one place that decides a verdict.
  *
- * Every path to VALID goes through `#judge` or `#fromKnown`, and both look into the revocation facts after the last await
- * and before they return. What the caches hold is never the guard: a verdict that is written late, or read stale, meets
- * the fact there.
+ * Every path to VALID goes through `#judge`, `#fromKnown` or `JwtVerifier.decide`, and all look into the revocation facts
+ * after the last await and before they return. What the caches hold is never the guard: a late write meets the fact there.
  */
 export class Verifier {
   readonly #options: VerifierOptions;
   readonly #observer: Observer;
   readonly #malformed = verificationOf("invalid", undefined, "local", undefined);
   readonly counts: VerdictCounts;
-  /** The longest staleness at which a cached verdict was used, in milliseconds. */
-  worstStalenessMs = 0;
+  readonly #staleness: StalenessGuard;
 
   constructor(options: VerifierOptions) {
     this.#options = options;
     this.counts = options.counts ?? new VerdictCounts();
     this.#observer = new Observer(options);
+    this.#staleness = new StalenessGuard(options.feed, options.allowsUnsyncedJwts ?? false);
   }
 
   /**
@@ -103,15 +86,11 @@ export class Verifier {
 
   /** A verdict that had to wait after it was decided, as the facts have it now. */
   recheck(verification: Verification): Verification {
-    const { verdict, token, observedAtMs } = verification;
+    const { verdict, token, source, observedAtMs } = verification;
     if ((verdict !== "valid" && verdict !== "not_granted") || token === undefined) return verification;
-    if (this.#options.revocations.find(token.id) !== undefined) {
-      return verificationOf("revoked", token, "fact", observedAtMs);
-    }
-    if (hasExpired(token, this.#options.clock)) {
-      return verificationOf("expired", token, verification.source, observedAtMs);
-    }
-    return verification;
+    const isRevokedNow = this.#options.revocations.findFor(token) !== undefined;
+    if (isRevokedNow) return verificationOf("revoked", token, "fact", observedAtMs);
+    return this.#hasExpired(token) ? verificationOf("expired", token, source, observedAtMs) : verification;
   }
 
   /** Forgets verdicts: what was observed up to now decides nothing any more, nor does what is being asked now. */
@@ -120,20 +99,28 @@ export class Verifier {
   }
 
   /**
-   * The token of a secret: from memory if this process has seen it, however long ago, else from the upstream. `undefined`
-   * when the upstream does not accept the secret.
+   * The token that a secret belongs to, good or not: from memory if this process has seen it, however long ago, or by the
+   * signature of a JWT, else from the upstream. `undefined` when nobody vouches for it.
    */
-  async tokenOf(secret: TokenSecret, signal: AbortSignal): Promise<Token | undefined> {
+  async identify(secret: TokenSecret, signal: AbortSignal): Promise<Token | undefined> {
     const { cache, clock, digest, feed } = this.#options;
     const key = digest(secret);
     const known = cache.known(key);
     if (known !== undefined) return known.token;
     const nowMs = clock.monotonicMs();
+    if (formOf(secret) === "jwt" && (await this.#options.jwts?.reachKey(secret, signal))) {
+      return this.#options.jwts?.decide(secret, key, undefined, nowMs, undefined)?.token;
+    }
     const refused = cache.refused(key);
     if (refused !== undefined && feed.isFresh(nowMs) && cache.isUsable(refused, nowMs, Number.POSITIVE_INFINITY)) {
       return undefined;
     }
     return (await this.#observer.ask(secret, key, "unknown", Number.POSITIVE_INFINITY, signal)).token;
+  }
+
+  /** The longest staleness at which memory decided, in milliseconds. */
+  get worstStalenessMs(): number {
+    return this.#staleness.worstMs;
   }
 
   /** Verifications that shared a question which another had asked. */
@@ -156,10 +143,26 @@ export class Verifier {
     const verification = this.#recall(presented, digest, known, nowMs, request);
     if (verification !== undefined) return this.#counted(verification, request.subjects);
     const secret = parseSecret(presented);
-    return secret === undefined ? this.#counted(this.#malformed) : this.#resolve(secret, digest, known, nowMs, request);
+    if (secret === undefined) return this.#counted(this.#malformed);
+    const late = this.#isLocal(presented, known)
+      ? this.#resolveJwt(secret, digest, known, nowMs, request)
+      : this.#resolve(secret, digest, known, nowMs, request);
+    return late.then((verification) => this.#counted(verification, request.subjects));
   }
 
   #recall(
+    presented: string,
+    digest: TokenDigest,
+    known: KnownToken | undefined,
+    nowMs: number,
+    demands: Demands,
+  ): Verification | undefined {
+    if (!this.#isLocal(presented, known)) return this.#recallObserved(presented, digest, known, nowMs, demands);
+    const verification = this.#options.jwts?.decide(presented, digest, known, nowMs, demands.policy);
+    return verification !== undefined && this.#staleness.permits(verification, nowMs) ? verification : undefined;
+  }
+
+  #recallObserved(
     presented: string,
     digest: TokenDigest,
     known: KnownToken | undefined,
@@ -187,27 +190,17 @@ export class Verifier {
    * view of the facts.
    */
   #fromKnown(known: KnownToken, source: "memory" | "redis", nowMs: number, demands: Demands): Verification | undefined {
-    const { cache, clock, feed } = this.#options;
+    const { cache, feed } = this.#options;
     const { token, observedAtMs } = known;
-    if (this.#isRevoked(known)) return verificationOf("revoked", token, "fact", observedAtMs);
+    if (isRevoked(known, this.#options.revocations)) return verificationOf("revoked", token, "fact", observedAtMs);
     if (token.revoked) return verificationOf("revoked", token, source, observedAtMs);
-    if (hasExpired(token, clock)) return verificationOf("expired", token, source, observedAtMs);
+    if (this.#hasExpired(token)) return verificationOf("expired", token, source, observedAtMs);
     if (!feed.isFresh(nowMs) || !cache.isUsable(known, nowMs, demands.maxAgeMs)) return undefined;
-    const stalenessMs = feed.stalenessMs(nowMs);
-    if (stalenessMs > this.worstStalenessMs) this.worstStalenessMs = stalenessMs;
+    this.#staleness.note(nowMs);
     const verdict = verdictOf(token, demands.policy);
     if (verdict !== "valid" || source !== "memory") return verificationOf(verdict, token, source, observedAtMs);
     known.valid ??= verificationOf(verdict, token, source, observedAtMs);
     return known.valid;
-  }
-
-  /** Asks the facts; while they are as they were when they knew nothing of the token, that is still the answer. */
-  #isRevoked(known: KnownToken): boolean {
-    const { revocations } = this.#options;
-    if (known.clearIn === revocations.edition) return false;
-    if (revocations.find(known.token.id) !== undefined) return true;
-    known.clearIn = revocations.edition;
-    return false;
   }
 
   /** What was known under this digest had the form of a secret when it became known. */
@@ -216,6 +209,27 @@ export class Verifier {
       lookUp: () => this.#observer.lookUp(secret, digest, never()),
       ask: () => this.#observer.ask(secret, digest, "known", 0, never()),
     });
+  }
+
+  /** Fetches the key that a JWT is signed with; where no keys can be had, the upstream decides. */
+  async #resolveJwt(
+    secret: TokenSecret,
+    digest: TokenDigest,
+    known: KnownToken | undefined,
+    askedAtMs: number,
+    request: VerifyRequest,
+  ): Promise<Verification> {
+    const { jwts, cache, clock } = this.#options;
+    if (await jwts?.reachKey(secret, request.signal)) {
+      const nowMs = clock.monotonicMs();
+      const verification = jwts?.decide(secret, digest, cache.known(digest), nowMs, request.policy);
+      if (verification !== undefined) return this.#staleness.demand(verification, nowMs);
+    }
+    const observed = known?.signed === undefined ? known : undefined;
+    const verification =
+      this.#recallObserved(secret, digest, observed, askedAtMs, request) ??
+      (await this.#resolve(secret, digest, observed, askedAtMs, request));
+    return jwts === undefined ? verification : jwts.restrict(secret, this.recheck(verification));
   }
 
   /** Asks the other replicas' memory first, then the upstream. */
@@ -233,7 +247,7 @@ export class Verifier {
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
       const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);
-      if (verification !== undefined) return this.#counted(verification, request.subjects);
+      if (verification !== undefined) return verification;
     }
     const lane = known === undefined ? "unknown" : "known";
     this.counts.misses += 1;
@@ -246,7 +260,7 @@ export class Verifier {
         const ask = () => this.#observer.ask(secret, digest, lane, 0, never());
         this.#options.revalidator?.refused(known.token, isSame, ask);
       }
-      return this.#counted(this.#judge(observation, known, request.policy), request.subjects);
+      return this.#judge(observation, known, request.policy);
     }
   }
 
@@ -255,13 +269,24 @@ export class Verifier {
     const { token, observedAtMs } = observation;
     const { revocations, clock } = this.#options;
     const subject = token ?? known?.token;
-    if (subject !== undefined && revocations.find(subject.id) !== undefined && !token?.revoked) {
+    if (subject !== undefined && revocations.findFor(subject) !== undefined && !token?.revoked) {
       return verificationOf("revoked", subject, "fact", observedAtMs);
     }
     if (token === undefined) return verificationOf("invalid", undefined, "upstream", observedAtMs);
     if (token.revoked) return verificationOf("revoked", token, "upstream", observedAtMs);
-    if (hasExpired(token, clock)) return verificationOf("expired", token, "upstream", observedAtMs);
-    return verificationOf(verdictOf(token, policy), token, "upstream", observedAtMs);
+    if (this.#hasExpired(token)) return verificationOf("expired", token, "upstream", observedAtMs);
+    const verification = verificationOf(verdictOf(token, policy), token, "upstream", observedAtMs);
+    return token.format === "jwt" ? this.#staleness.demand(verification, clock.monotonicMs()) : verification;
+  }
+
+  /** Whether a token is for the issuer's keys to decide. */
+  #isLocal(presented: string, known: KnownToken | undefined): boolean {
+    if (this.#options.jwts === undefined) return false;
+    return known === undefined ? formOf(presented) === "jwt" : known.token.format === "jwt";
+  }
+
+  #hasExpired(token: Token): boolean {
+    return hasExpired(token, this.#options.clock.wallMs(), this.#options.jwts?.clockSkewMs);
   }
 
   #counted(verification: Verification, subjects?: Subjects): Verification {

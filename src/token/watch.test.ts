@@ -3,6 +3,7 @@ import { createDomain, type Domain, FlakyLog, MIN_HOLD_MS } from "../../test/sup
 import { settle } from "../../test/support/fake-clock.ts";
 import { BILLING, REPORTS, token, tokenId } from "../../test/support/tokens.ts";
 import { MemoryRevocationLog } from "../memory/memory-revocation-log.ts";
+import { factKeyOf } from "./facts.ts";
 import type { MachineId } from "./token.ts";
 import { type WatchEvent, type WatchOptions, watchRevocations } from "./watch.ts";
 
@@ -39,7 +40,7 @@ class Subscriber {
     const seen: (string | number)[] = [];
     for (;;) {
       const event = await this.next();
-      seen.push(event.kind === "revocation" ? Number.parseInt(event.entry.fact.tokenId.slice(3), 16) : event.kind);
+      seen.push(event.kind === "revocation" ? Number.parseInt(factKeyOf(event.entry.fact).slice(3), 16) : event.kind);
       if (event.kind === kind) return seen;
     }
   }

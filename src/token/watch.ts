@@ -1,5 +1,6 @@
 import { type Cursor, compareCursors, formatCursor, startOf } from "./cursor.ts";
 import { canceled, GatewayError } from "./errors.ts";
+import { machineOf } from "./facts.ts";
 import type { Clock, LogEntry } from "./ports.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
 import type { ResumeResult, Revocations } from "./revocations.ts";
@@ -223,5 +224,6 @@ function resetBecause(state: ResumeResult): WatchEvent {
 }
 
 function passes({ fact }: LogEntry, subjects: ReadonlySet<MachineId>): boolean {
-  return subjects.size === 0 || fact.subject === undefined || subjects.has(fact.subject);
+  const machine = machineOf(fact);
+  return subjects.size === 0 || machine === undefined || subjects.has(machine);
 }

@@ -15,12 +15,14 @@ export interface OutcomeCount {
 export class CallCounts {
   readonly durations: Readonly<Record<Operation, DurationCounts>> = {
     create: new DurationCounts(),
+    keys: new DurationCounts(),
     list: new DurationCounts(),
     revoke: new DurationCounts(),
     verify: new DurationCounts(),
   };
   readonly #outcomes: Readonly<Record<Operation, Map<Outcome, number>>> = {
     create: fromZero(),
+    keys: fromZero(),
     list: fromZero(),
     revoke: fromZero(),
     verify: fromZero(),
@@ -34,7 +36,7 @@ export class CallCounts {
 
   /** Those that occurred, and those of which the first is worth an alert: a count that is born at 1 has not increased. */
   rows(): OutcomeCount[] {
-    return (["create", "list", "revoke", "verify"] as const).flatMap((operation) =>
+    return (["create", "keys", "list", "revoke", "verify"] as const).flatMap((operation) =>
       [...this.#outcomes[operation]].map(([outcome, count]) => ({ operation, outcome, count })),
     );
   }

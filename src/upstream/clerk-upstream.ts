@@ -1,5 +1,6 @@
 import { buildConnector, Pool } from "undici";
-import type { Clock, CreateToken, Lane, ListTokens, TokenPage, Upstream } from "../token/ports.ts";
+import type { Clock, CreateToken, KeyEndpoint, Lane, ListTokens, TokenPage, Upstream } from "../token/ports.ts";
+import type { Jwk } from "../token/signing-keys.ts";
 import type { CreatedToken, Json, Token, TokenId, TokenSecret } from "../token/token.ts";
 import type { TraceAttempt } from "./attempt-trace.ts";
 import { type BaseUrl, parseBaseUrl } from "./base-url.ts";
@@ -7,6 +8,7 @@ import { Caller, type SignedRequest, type UpstreamCall } from "./caller.ts";
 import { Counters, type UpstreamStats } from "./counters.ts";
 import { Credentials, type KeyKind, type SigningKey, type UpstreamKeys } from "./credentials.ts";
 import type { HttpRequest } from "./http-exchange.ts";
+import { parseKeySet } from "./key-set.ts";
 import { Limiter } from "./limiter.ts";
 import type { Operation } from "./operation.ts";
 import { formatOfSecret, parseCreatedToken, parseRevokedToken, parseToken, parseTokenPage } from "./wire.ts";
@@ -63,7 +65,7 @@ interface SharedParts {
 const KEEP_ALIVE_MS = 10_000;
 
 /** Clerk's REST API. Every method rejects with a GatewayError and nothing else. */
-export class ClerkUpstream implements Upstream {
+export class ClerkUpstream implements Upstream, KeyEndpoint {
   readonly #options: ClerkUpstreamOptions;
   readonly #base: BaseUrl;
   readonly #rejected = new Set<KeyKind>();
@@ -190,6 +192,12 @@ export class ClerkUpstream implements Upstream {
     const body = reason === undefined ? {} : { revocation_reason: reason };
     const http = this.#post(`/m2m_tokens/${encodeURIComponent(id)}/revoke`, body);
     return this.#call("revoke", "known", http, signal, { parse: (answer) => parseRevokedToken(answer, id) });
+  }
+
+  /** The instance's own key set, which its secret key opens. */
+  async fetchKeys(signal: AbortSignal): Promise<readonly Jwk[]> {
+    const http: Unsigned = { method: "GET", path: "/jwks", body: undefined };
+    return this.#call("keys", "known", http, signal, { parse: parseKeySet });
   }
 
   /** Ends what is under way with DRAINING and closes the connections. */

@@ -43,8 +43,8 @@ const UNDECIDED_UNTIL_UNREACHABLE = 3;
 
 export class Counters {
   readonly #clock: Clock;
-  readonly #requests: Record<Operation, number> = { create: 0, list: 0, revoke: 0, verify: 0 };
-  readonly #failures: Record<Operation, number> = { create: 0, list: 0, revoke: 0, verify: 0 };
+  readonly #requests: Record<Operation, number> = { create: 0, keys: 0, list: 0, revoke: 0, verify: 0 };
+  readonly #failures: Record<Operation, number> = { create: 0, keys: 0, list: 0, revoke: 0, verify: 0 };
   readonly #calls = new CallCounts();
   #verifications = 0;
   #creations = 0;

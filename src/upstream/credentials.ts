@@ -42,15 +42,12 @@ export class Credentials {
    * @throws GatewayError CREDENTIAL_MISSING
    */
   keyFor(operation: Operation): SigningKey {
+    if (operation === "keys") return this.#instanceKey ?? missing(operation);
     const [preferred, other] =
       operation === "list" || operation === "revoke"
         ? [this.#instanceKey, this.#machineKey]
         : [this.#machineKey, operation === "create" ? undefined : this.#instanceKey];
-    const key = preferred ?? other;
-    if (key === undefined) {
-      throw new GatewayError("CREDENTIAL_MISSING", MISSING[operation]);
-    }
-    return key;
+    return preferred ?? other ?? missing(operation);
   }
 
   /** Whether this is a key of these credentials. */
@@ -72,10 +69,16 @@ function signingKey(kind: KeyKind, text: string | undefined): SigningKey | undef
   return { kind, text };
 }
 
+/** @throws GatewayError CREDENTIAL_MISSING */
+function missing(operation: Operation): never {
+  throw new GatewayError("CREDENTIAL_MISSING", MISSING[operation]);
+}
+
 const EITHER = "set CLERK_MACHINE_SECRET_KEY or CLERK_SECRET_KEY";
 const MISSING: Readonly<Record<Operation, string>> = {
   create: "creating tokens needs a machine secret key: set CLERK_MACHINE_SECRET_KEY",
   verify: `verifying tokens needs a key: ${EITHER}`,
+  keys: "fetching the instance's key set needs its secret key: set CLERK_SECRET_KEY",
   list: `listing tokens needs a key: ${EITHER}`,
   revoke: `revoking tokens needs a key: ${EITHER}`,
 };

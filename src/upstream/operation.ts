@@ -1,2 +1,2 @@
 /** The endpoints of the upstream that the gateway uses. */
-export type Operation = "create" | "list" | "revoke" | "verify";
+export type Operation = "create" | "keys" | "list" | "revoke" | "verify";

@@ -68,9 +68,9 @@ export function formatAnswer(answer: LogAnswer | LogPush): object {
     case "appended":
       return { ...answer, cursor: formatCursor(answer.cursor) };
     case "read_to_end": {
-      const { entries, head, restarted } = answer.read;
+      const { entries, head, restarted, epochAgeMs } = answer.read;
       const { kind, id } = answer;
-      return { kind, id, head: formatCursor(head), restarted, entries: entries.map(formatEntry) };
+      return { kind, id, head: formatCursor(head), restarted, epochAgeMs, entries: entries.map(formatEntry) };
     }
     case "entry":
       return { kind: "entry", entry: formatEntry(answer.entry) };
@@ -125,11 +125,17 @@ function formatEntry({ cursor, fact }: LogEntry): object {
 
 function readOf(fields: Fields): LogRead {
   if (typeof fields.restarted !== "boolean") throw new MessageError("restarted is not a boolean");
+  if (!isAge(fields.epochAgeMs)) throw new MessageError("epochAgeMs is not an age");
   return {
     entries: listOf(fields, "entries").map(entryOf),
     head: cursorOf(fields, "head"),
     restarted: fields.restarted,
+    epochAgeMs: fields.epochAgeMs,
   };
+}
+
+function isAge(value: unknown): value is number | undefined {
+  return value === undefined || (typeof value === "number" && value >= 0);
 }
 
 function entryOf(value: unknown): LogEntry {

@@ -1,4 +1,5 @@
 import { type Cursor, compareCursors } from "../token/cursor.ts";
+import { withoutCovered } from "../token/facts.ts";
 import type { Clock, LogEntry, LogRead } from "../token/ports.ts";
 
 export interface LogMirrorOptions {
@@ -23,6 +24,8 @@ export class LogMirror {
   readonly #options: LogMirrorOptions;
   #held: HeldEntry[] = [];
   #head: Cursor | undefined;
+  /** When the epoch began, monotonic, where the log says so. */
+  #bornAtMs: number | undefined;
   /** Who has applied less than this, in this epoch, may have missed entries that are gone: logs lose their beginning first. */
   #resumableFrom: Cursor | undefined;
   #trimAt = 1_024;
@@ -57,6 +60,7 @@ export class LogMirror {
       if (known === undefined || compareCursors(entry.cursor, known) > 0) this.#held.push({ entry, heldSinceMs });
     }
     this.#head = read.head;
+    this.#bornAtMs = read.epochAgeMs === undefined ? undefined : heldSinceMs - read.epochAgeMs;
     this.#trim();
   }
 
@@ -64,11 +68,13 @@ export class LogMirror {
   after(after: Cursor | undefined): LogRead {
     const head = this.#head;
     if (head === undefined) throw new Error("the log has not been read");
+    const bornAtMs = this.#bornAtMs;
+    const epochAgeMs = bornAtMs === undefined ? undefined : this.#options.clock.monotonicMs() - bornAtMs;
     if (after === undefined || !this.#canResume(after, head)) {
-      return { entries: this.#held.map(({ entry }) => entry), head, restarted: true };
+      return { entries: this.#held.map(({ entry }) => entry), head, restarted: true, epochAgeMs };
     }
     const first = this.#held.findLastIndex(({ entry }) => compareCursors(entry.cursor, after) <= 0) + 1;
-    return { entries: this.#held.slice(first).map(({ entry }) => entry), head, restarted: false };
+    return { entries: this.#held.slice(first).map(({ entry }) => entry), head, restarted: false, epochAgeMs };
   }
 
   #canResume(after: Cursor, head: Cursor): boolean {
@@ -82,9 +88,10 @@ export class LogMirror {
     const { clock, minHoldMs } = this.#options;
     const wallMs = clock.wallMs();
     const nowMs = clock.monotonicMs();
-    this.#held = this.#held.filter(
+    const live = this.#held.filter(
       ({ entry, heldSinceMs }) => entry.fact.rememberUntilMs > wallMs || nowMs - heldSinceMs < minHoldMs,
     );
+    this.#held = withoutCovered(live, ({ entry }) => entry.fact);
     this.#trimAt = Math.max(1_024, 2 * this.#held.length);
   }
 }

@@ -80,9 +80,10 @@ export async function startPrimary({ loaded, log, version, onQuit }: PrimaryOpti
   let body: GatewayBody | undefined;
   const close = async () => {
     lifetime.draining = true;
-    await body?.close();
     const { drainDelayMs, drainGraceMs } = config.rpc;
-    await Promise.all(slots.map((slot) => slot.stop(drainDelayMs + drainGraceMs + STOP_SLACK_MS)));
+    const stopped = slots.map((slot) => slot.stop(drainDelayMs + drainGraceMs + STOP_SLACK_MS));
+    // All have the same time to finish what is under way.
+    await Promise.all([body?.close(), ...stopped]);
     tls?.close();
     await upstreamOfLog.close();
     await admin?.close();
@@ -165,7 +166,8 @@ async function openConsoleBody(
     workers: () => readStatuses(slots),
   };
   try {
-    const body = await openGateway({ config: consoleConfig(loaded.config), log, version }, {}, host);
+    const { config, keyFiles } = loaded;
+    const body = await openGateway({ config: consoleConfig(config), keyFiles, log, version }, {}, host);
     invalidations.follow((target) => body.invalidate(target));
     return body;
   } catch (error) {

@@ -3,12 +3,17 @@ import { ServerProcess } from "./server-process.ts";
 export interface MintedToken {
   readonly id: string;
   readonly secret: string;
+  readonly isJwt: boolean;
 }
 
 interface Description {
   readonly emulator: string;
   readonly instance_key: string;
-  readonly machines: readonly { readonly name: string; readonly secret_key: string }[];
+  readonly machines: readonly {
+    readonly name: string;
+    readonly id: string;
+    readonly secret_key: string;
+  }[];
 }
 
 /** The emulator in a process of its own. It is honest: a token that it has revoked is refused from then on. */
@@ -42,13 +47,23 @@ export class EmulatorProcess {
     return {
       CLERK_API_URL: this.url,
       CLERK_SECRET_KEY: this.#description.instance_key,
-      CLERK_MACHINE_SECRET_KEY: this.#machineKey,
+      CLERK_MACHINE_SECRET_KEY: this.#machine(0).secret_key,
+      CLERK_MACHINE_ID: this.#machine(0).id,
     };
   }
 
-  async mint(): Promise<MintedToken> {
-    const minted = (await this.#post("/v1/m2m_tokens", {}, this.#machineKey)) as { id: string; token: string };
-    return { id: minted.id, secret: minted.token };
+  /** The machine whose JWTs are revoked all together. */
+  get other(): string {
+    return this.#machine(1).id;
+  }
+
+  mint(isJwt = false): Promise<MintedToken> {
+    return this.#mint(this.#machine(0).secret_key, isJwt);
+  }
+
+  /** A JWT of the other machine. */
+  mintOther(): Promise<MintedToken> {
+    return this.#mint(this.#machine(1).secret_key, true);
   }
 
   /** Verifications that have reached it, from all gateways. */
@@ -62,8 +77,16 @@ export class EmulatorProcess {
     return this.#process.kill();
   }
 
-  get #machineKey(): string {
-    return this.#description.machines[0]?.secret_key ?? "";
+  #machine(index: number): Description["machines"][number] {
+    const machine = this.#description.machines[index];
+    if (machine === undefined) throw new Error(`the emulator has no machine ${index}`);
+    return machine;
+  }
+
+  async #mint(key: string, isJwt: boolean): Promise<MintedToken> {
+    const body = { token_format: isJwt ? "jwt" : "opaque" };
+    const minted = (await this.#post("/v1/m2m_tokens", body, key)) as { id: string; token: string };
+    return { id: minted.id, secret: minted.token, isJwt };
   }
 
   async #post(path: string, body: object, key = ""): Promise<unknown> {

@@ -1,4 +1,5 @@
 import { ConnectError } from "@connectrpc/connect";
+import type { Revocation } from "../../src/gen/m2mgateway/v1/revocation_service_pb.ts";
 import type { GatewayProcess } from "./gateway-process.ts";
 
 const RECONNECT_PAUSE_MS = 50;
@@ -54,7 +55,7 @@ export class Follower {
       { cursor: this.#cursor },
       { signal },
     )) {
-      if (event.case === "revocation") this.held.add(event.value.tokenId);
+      if (event.case === "revocation") this.held.add(whatOf(event.value));
       if (event.case === "reset") {
         this.resets += 1;
         this.held.clear();
@@ -69,9 +70,14 @@ export class Follower {
     let pageToken = "";
     do {
       const page = await this.gateway.revocations.listRevocations({ pageSize: PAGE_SIZE, pageToken });
-      for (const { tokenId } of page.revocations) ids.add(tokenId);
+      for (const revocation of page.revocations) ids.add(whatOf(revocation));
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
     return ids;
   }
+}
+
+/** A watermark stands for all lower ones of its machine. */
+function whatOf({ tokenId, subject }: Revocation): string {
+  return tokenId === "" ? subject : tokenId;
 }

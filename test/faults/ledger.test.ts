@@ -8,6 +8,7 @@ function judge(answer: Partial<Answer>, acknowledged: Acknowledgement | undefine
   const token: TrackedToken = {
     id: "mt_1",
     secret: "mt_secret",
+    isJwt: false,
     mintedAtMs: 0,
     failedRevocations: [],
     acknowledged,

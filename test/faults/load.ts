@@ -1,6 +1,8 @@
+import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Propagation, Source, Verdict, Wait } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
-import type { EmulatorProcess } from "./emulator-process.ts";
+import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
+import { Propagation, Source, TokenFormat, Verdict, Wait } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
+import type { EmulatorProcess, MintedToken } from "./emulator-process.ts";
 import type { GatewayProcess } from "./gateway-process.ts";
 import type { Answer, Ledger, TrackedToken } from "./ledger.ts";
 
@@ -19,6 +21,8 @@ const VERIFIERS_PER_REPLICA = 4;
 const VERIFIER_PAUSE_MS = 5;
 const REVOKERS = 6;
 const REVOKER_PAUSE_MS = 200;
+/** Longer than a second, so that no group is minted within the second of the last one's watermark. */
+const MACHINE_PAUSE_MS = 1_100;
 const RETRY_PAUSE_MS = 100;
 const CALL_TIMEOUT_MS = 8_000;
 /** Beyond the verdict's life. */
@@ -38,6 +42,7 @@ export class Load {
   #stopping = false;
   #workers: Promise<void>[] = [];
   #revocations = 0;
+  #minted = 0;
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -49,6 +54,7 @@ export class Load {
       for (let count = 0; count < VERIFIERS_PER_REPLICA; count += 1) this.#workers.push(this.#verifyOn(gateway));
     }
     for (let count = 0; count < REVOKERS; count += 1) this.#workers.push(this.#revoke());
+    this.#workers.push(this.#revokeMachine());
   }
 
   /** Ends the clients and judges what has not been judged yet. Rejects with what a client failed with. Can be repeated. */
@@ -96,7 +102,8 @@ export class Load {
       );
       return record(Verdict[verdict], Source[source]);
     } catch (error) {
-      return record("error", codeOf(error));
+      // A JWT that nobody else can vouch for: what is promised then is that it is not VALID.
+      return isUnsynced(error) ? record("UNSYNCED", "LOCAL") : record("error", codeOf(error));
     }
   }
 
@@ -124,7 +131,11 @@ export class Load {
       const { name: replica, incarnation } = gateway;
       try {
         const { propagation } = await gateway.tokens.revokeToken(
-          { target: { case: "tokenId", value: token.id }, wait },
+          {
+            target: { case: "tokenId", value: token.id },
+            format: token.isJwt ? TokenFormat.JWT : TokenFormat.UNSPECIFIED,
+            wait,
+          },
           { timeoutMs: CALL_TIMEOUT_MS },
         );
         const fleet = propagation === Propagation.FLEET;
@@ -139,21 +150,62 @@ export class Load {
     }
   }
 
+  /** Mints a few JWTs of another machine and revokes that machine, again and again. */
+  async #revokeMachine(): Promise<void> {
+    const { emulator, gateways } = this.#options;
+    while (!this.#stopping) {
+      const tokens = await Promise.all([emulator.mintOther(), emulator.mintOther()]);
+      const mintedAtMs = performance.now();
+      const group = tokens.map((minted) => track(minted, mintedAtMs));
+      await Promise.all(gateways.flatMap((gateway) => group.map((token) => this.#verify(gateway, token))));
+      // JWTs say in which second they were minted: the watermark is the end of it, and the next ones come later.
+      const issuedBefore = timestampFromMs(Math.floor(Date.now() / 1_000) * 1_000 + 1_000);
+      await this.#revokeMachineUntilAcknowledged(issuedBefore, group);
+      this.#dead.push(...group);
+      await Promise.all(gateways.flatMap((gateway) => group.map((token) => this.#chase(gateway, token))));
+      await pause(MACHINE_PAUSE_MS);
+    }
+  }
+
+  async #revokeMachineUntilAcknowledged(issuedBefore: Timestamp, group: readonly TrackedToken[]): Promise<void> {
+    const { gateways, emulator, onAcknowledged } = this.#options;
+    while (!this.#stopping) {
+      const gateway = gateways[Math.floor(Math.random() * gateways.length)];
+      if (gateway === undefined) return;
+      const { name: replica, incarnation } = gateway;
+      try {
+        const request = { subject: emulator.other, issuedBefore, wait: Wait.FLEET };
+        for await (const { event } of gateway.revocations.revokeSubject(request, { timeoutMs: CALL_TIMEOUT_MS })) {
+          if (event.case !== "watermark") continue;
+          const fleet = event.value.propagation === Propagation.FLEET;
+          for (const token of group) token.acknowledged ??= { replica, incarnation, atMs: performance.now(), fleet };
+        }
+        onAcknowledged();
+        return;
+      } catch (error) {
+        if (group.every(({ acknowledged }) => acknowledged !== undefined)) return;
+        for (const token of group) {
+          token.failedRevocations.push({ replica, atMs: performance.now(), code: codeOf(error) });
+        }
+        await pause(RETRY_PAUSE_MS);
+      }
+    }
+  }
+
   /** Asks one replica about a token just revoked until it refuses it: the last VALID is its staleness. */
   async #chase(gateway: GatewayProcess, token: TrackedToken): Promise<void> {
     const untilMs = performance.now() + CHASE_MS;
     while (gateway.up && !this.#stopping && performance.now() < untilMs) {
       const verdict = await this.#verify(gateway, token);
-      if (verdict !== "VALID" && verdict !== "error") return;
+      if (verdict !== "VALID" && verdict !== "error" && verdict !== "UNSYNCED") return;
       await pause(CHASE_PAUSE_MS);
     }
   }
 
   async #mint(): Promise<void> {
     const { emulator, gateways } = this.#options;
-    const minted = await emulator.mint();
-    const mintedAtMs = performance.now();
-    const token = { ...minted, mintedAtMs, answers: [], failedRevocations: [], acknowledged: undefined };
+    this.#minted += 1;
+    const token = track(await emulator.mint(this.#minted % 2 === 0), performance.now());
     // Every replica shall hold a verdict that can become stale.
     await Promise.all(gateways.map((gateway) => this.#verify(gateway, token)));
     this.#live.push(token);
@@ -168,6 +220,14 @@ export class Load {
       ledger.judge(token);
     }
   }
+}
+
+function track(minted: MintedToken, mintedAtMs: number): TrackedToken {
+  return { ...minted, mintedAtMs, answers: [], failedRevocations: [], acknowledged: undefined };
+}
+
+function isUnsynced(error: unknown): boolean {
+  return error instanceof ConnectError && error.findDetails(ErrorInfoSchema)[0]?.reason === "UNSYNCED";
 }
 
 function codeOf(error: unknown): string {

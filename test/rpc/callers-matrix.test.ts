@@ -24,6 +24,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   verifyTokenStream: ["verify", "admin"],
   watchRevocations: ["watch", "admin"],
   listRevocations: ["watch", "admin"],
+  revokeSubject: ["revoke", "admin"],
+  revokeKey: ["revoke", "admin"],
   getStatus: ["watch", "admin"],
   invalidateCache: ["admin"],
 };
@@ -41,6 +43,8 @@ const CALLS: Readonly<Record<string, (clients: Clients) => Promise<unknown>>> = 
   verifyTokenStream: ({ tokens }) => drained(tokens.verifyTokenStream(one({ id: 1n, request: { token: "x" } }))),
   watchRevocations: ({ revocations }) => drained(revocations.watchRevocations({})),
   listRevocations: ({ revocations }) => revocations.listRevocations({}),
+  revokeSubject: ({ revocations }) => drained(revocations.revokeSubject({ subject: SUBJECT })),
+  revokeKey: ({ revocations }) => revocations.revokeKey({ keyId: "ins_none" }),
   getStatus: ({ gateway }) => gateway.getStatus({}),
   invalidateCache: ({ gateway }) => gateway.invalidateCache({ target: { case: "all", value: true } }),
 };

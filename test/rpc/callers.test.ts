@@ -312,6 +312,22 @@ describe("the audit log", () => {
     expect(fixture.audits()[1]).toMatchObject({ caller: "admin", method: "RevokeToken", code: "OK", tokenId: id });
   });
 
+  it("tells of a key and of a machine that were revoked, also when the caller did not stay for all of it", async () => {
+    await start([]);
+    const { subject } = await mint();
+    await admin.revocations.revokeKey({ keyId: "ins_1" });
+    fixture.emulator.control.faults.add({ route: "m2m_tokens.list", answer_latency_ms: 500 });
+    const leaving = new AbortController();
+    const stream = admin.revocations.revokeSubject({ subject }, { signal: leaving.signal })[Symbol.asyncIterator]();
+    expect((await stream.next()).value?.event.case).toBe("watermark");
+    leaving.abort();
+    await until(() => fixture.audits().length > 2);
+    expect(fixture.audits().slice(1)).toMatchObject([
+      { caller: "admin", method: "RevokeKey", code: "OK", keyId: "ins_1" },
+      { caller: "admin", method: "RevokeSubject", code: "CANCELLED", subject },
+    ]);
+  });
+
   it("can be turned off", async () => {
     await start([], { GATEWAY_AUDIT_LOG: "false" });
     await mint();
@@ -338,6 +354,26 @@ describe("the audit log", () => {
     for (const text of [secret, strange, own, fixture.keyOf("app"), fixture.keyOf("admin")]) {
       expect(written).not.toContain(text.slice(4));
     }
+  });
+});
+
+describe("the pool of tokens", () => {
+  it("gives a caller what is held for it, and nobody else", async () => {
+    await start([
+      { name: "orders", roles: ["mint"] },
+      { name: "reports", roles: ["mint"] },
+    ]);
+    const heldFor = async (name: string) => (await as(name).tokens.acquireToken({})).token?.id ?? "";
+    const [orders, reports] = [await heldFor("orders"), await heldFor("reports")];
+    expect(orders).not.toBe(reports);
+    expect([await heldFor("orders"), await heldFor("reports")]).toEqual([orders, reports]);
+  });
+
+  it("keeps what unnamed callers are given from those with a name", async () => {
+    await start([], { GATEWAY_CALLERS_DEMAND_LOCAL: "false" });
+    const [named, unnamed] = [await admin.tokens.acquireToken({}), await as(undefined).tokens.acquireToken({})];
+    expect(unnamed.token?.id).not.toBe(named.token?.id);
+    expect((await as(undefined).tokens.acquireToken({})).token?.id).toBe(unnamed.token?.id);
   });
 });
 

@@ -1,5 +1,6 @@
-import type { Token, TokenId } from "../../src/token/token.ts";
-import type { Verification } from "../../src/token/verifier.ts";
+import { factKeyOf } from "../../src/token/facts.ts";
+import type { Token } from "../../src/token/token.ts";
+import type { Verification } from "../../src/token/verification.ts";
 import { tokenId } from "../support/tokens.ts";
 import { BOUND_MS, type Plan } from "./plan.ts";
 import { minHoldMs, type Replica } from "./replica.ts";
@@ -104,7 +105,7 @@ export class Checker {
    */
   converged(
     replicas: readonly Replica[],
-    watchers: readonly { facts: ReadonlySet<TokenId>; replica: Replica | undefined }[],
+    watchers: readonly { facts: ReadonlySet<string>; replica: Replica | undefined }[],
   ): string[] {
     const missing: string[] = [];
     const facts = [...this.#acknowledgedAtMs.keys()].filter((token) => this.#mustSurvive(token, replicas));
@@ -119,8 +120,8 @@ export class Checker {
       if (replica === undefined) continue;
       const { epoch } = replica.revocations.applied;
       const entries = replica.revocations.after({ epoch, major: 0, minor: 0 }, 1_000);
-      const server = new Set<string>(entries.map(({ fact }) => fact.tokenId));
-      const seen = [...seenFacts].filter((id) => server.has(id) || !this.#isForgettable(numberOf(id, tokenId)));
+      const server = new Set<string>(entries.map(({ fact }) => factKeyOf(fact)));
+      const seen = [...seenFacts].filter((id) => server.has(id) || !this.#isGone(id));
       if (server.size !== seen.length || !seen.every((id) => server.has(id)))
         missing.push(`watcher ${index} of ${replica.name} has [${seen}], not [${[...server]}]`);
       for (const token of facts) {
@@ -128,6 +129,12 @@ export class Checker {
       }
     }
     return missing;
+  }
+
+  /** Whether nobody need remember a fact any more; those about JWTs outlive every history, but not every loss. */
+  #isGone(key: string): boolean {
+    for (let n = 0; n < this.#plan.tokens; n += 1) if (tokenId(n) === key) return this.#isForgettable(n);
+    return this.#redis.lost;
   }
 
   #isForgettable(token: number): boolean {

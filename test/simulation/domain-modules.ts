@@ -1,10 +1,13 @@
 import { Budget } from "../../src/token/budget.ts";
 import { GatewayError } from "../../src/token/errors.ts";
+import { JwtVerifier } from "../../src/token/jwt-verifier.ts";
+import { Publisher } from "../../src/token/publisher.ts";
 import { Recorder } from "../../src/token/recorder.ts";
 import { Revalidator } from "../../src/token/revalidator.ts";
 import { RevocationFeed } from "../../src/token/revocation-feed.ts";
 import { Revocations } from "../../src/token/revocations.ts";
 import { Revoker } from "../../src/token/revoker.ts";
+import { SubjectRevoker } from "../../src/token/subject-revoker.ts";
 import { VerdictCache } from "../../src/token/verdict-cache.ts";
 import { Verifier } from "../../src/token/verifier.ts";
 import { watchRevocations } from "../../src/token/watch.ts";
@@ -13,11 +16,14 @@ import { watchRevocations } from "../../src/token/watch.ts";
 export const DOMAIN = {
   Budget,
   GatewayError,
+  JwtVerifier,
+  Publisher,
   Recorder,
   Revalidator,
   RevocationFeed,
   Revocations,
   Revoker,
+  SubjectRevoker,
   VerdictCache,
   Verifier,
   watchRevocations,

@@ -14,15 +14,15 @@ export interface Edit {
 /** The mistakes that the simulation must catch. */
 export const MUTANTS: readonly Mutant[] = [
   mutant("the answer that was in flight is not checked against the facts", "verifier.ts", [
-    ["if (subject !== undefined && revocations.find(subject.id) !== undefined && !token?.revoked) {", "if (false) {"],
+    ["if (subject !== undefined && revocations.findFor(subject) !== undefined && !token?.revoked) {", "if (false) {"],
   ]),
   mutant("a hit is not checked against the facts", "verifier.ts", [
     [
-      'if (this.#isRevoked(known)) return verificationOf("revoked", token, "fact", observedAtMs);',
-      "this.#isRevoked(known);",
+      'if (isRevoked(known, this.#options.revocations)) return verificationOf("revoked", token, "fact", observedAtMs);',
+      "isRevoked(known, this.#options.revocations);",
     ],
   ]),
-  mutant("what was clear once counts as clear for ever", "verifier.ts", [
+  mutant("what was clear once counts as clear for ever", "observation.ts", [
     ["if (known.clearIn === revocations.edition) return false;", "if (known.clearIn !== undefined) return false;"],
   ]),
   mutant("a fact learned leaves the edition of the facts as it is", "revocations.ts", [["this.#edition = {};", ""]]),
@@ -78,10 +78,10 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("invalidated answers that were in flight are believed", "verifier.ts", [
     ["if (cache.isInvalidated(observation)) continue;", ""],
   ]),
-  mutant("a revoke is answered before the append", "revoker.ts", [
+  mutant("a revoke is answered before the append", "publisher.ts", [
     [
       "const cursor = await recorder.record(fact);",
-      "recorder.recordInBackground(fact); const cursor = this.#options.revocations.applied;",
+      "recorder.recordInBackground(fact); const cursor = { epoch: 'none', major: 0, minor: 0 };",
     ],
   ]),
   mutant("a revoke is answered although the append failed", "recorder.ts", [
@@ -90,10 +90,10 @@ export const MUTANTS: readonly Mutant[] = [
       "this.#scheduleRetry();\n      return revocations.applied;\n      throw new GatewayError(",
     ],
   ]),
-  mutant("WAIT_FLEET does not wait", "revoker.ts", [
+  mutant("WAIT_FLEET does not wait", "publisher.ts", [
     ["unconfirmed: await this.#reachFleet(cursor)", "unconfirmed: []"],
   ]),
-  mutant("WAIT_FLEET takes a log that cannot be asked for consent", "revoker.ts", [
+  mutant("WAIT_FLEET takes a log that cannot be asked for consent", "publisher.ts", [
     [".catch(() => bound)", ".catch(() => [])"],
   ]),
   mutant("facts are forgotten by the wall clock alone", "revocations.ts", [
@@ -104,13 +104,13 @@ export const MUTANTS: readonly Mutant[] = [
     ["feed.isFresh(nowMs) ? nowMs - maxAgeMs : nowMs", "nowMs - maxAgeMs"],
   ]),
   mutant("a pending fact is dropped by the wall clock", "recorder.ts", [
-    ["!revocations.holds(fact.tokenId)", "fact.rememberUntilMs <= this.#options.clock.wallMs()"],
+    ["!revocations.holds(fact)", "fact.rememberUntilMs <= this.#options.clock.wallMs()"],
   ]),
   mutant("an older observation overwrites a newer one", "verdict-cache.ts", [
     ["if (previous !== undefined && previous.observedAtMonotonicMs > observedAtMs) return;", ""],
   ]),
   mutant("expiration is not checked again on a hit", "verifier.ts", [
-    ['if (hasExpired(token, clock)) return verificationOf("expired", token, source, observedAtMs);', ""],
+    ['if (this.#hasExpired(token)) return verificationOf("expired", token, source, observedAtMs);', ""],
   ]),
   mutant("the TTL is not checked on a hit", "verdict-cache.ts", [
     ["ageMs >= ttlMs || ageMs > maxAgeMs", "ageMs > maxAgeMs"],
@@ -135,6 +135,19 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant("watchers miss what came while they were being served", "watch.ts", [
     ["this.#position = entry.cursor;", "this.#position = this.#options.revocations.applied;"],
+  ]),
+  mutant("a JWT whose signature is remembered is not checked against the facts", "jwt-verifier.ts", [
+    [
+      'if (isRevoked(known, this.#options.revocations)) return verificationOf("revoked", token, "fact", undefined);',
+      "",
+    ],
+  ]),
+  mutant("a JWT is VALID without a fresh view of the facts", "staleness-guard.ts", [
+    ["if (!this.#feed.isFresh(nowMs) || !this.#feed.isSettled(nowMs)) return this.#allowsUnsyncedJwts;", ""],
+  ]),
+  mutant("a new epoch counts as whole at once", "staleness-guard.ts", [[" || !this.#feed.isSettled(nowMs)", ""]]),
+  mutant("a watermark moves back", "facts.ts", [
+    ["...(held.issuedBeforeMs >= fact.issuedBeforeMs ? held : fact)", "...fact"],
   ]),
 ];
 

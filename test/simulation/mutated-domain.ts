@@ -68,6 +68,11 @@ async function load(directory: string): Promise<DomainModules> {
   const feed: typeof import("../../src/token/revocation-feed.ts") = await import(
     /* @vite-ignore */ file("revocation-feed")
   );
+  const jwts: typeof import("../../src/token/jwt-verifier.ts") = await import(/* @vite-ignore */ file("jwt-verifier"));
+  const subjects: typeof import("../../src/token/subject-revoker.ts") = await import(
+    /* @vite-ignore */ file("subject-revoker")
+  );
+  const publisher: typeof import("../../src/token/publisher.ts") = await import(/* @vite-ignore */ file("publisher"));
   const recorder: typeof import("../../src/token/recorder.ts") = await import(/* @vite-ignore */ file("recorder"));
   const revalidator: typeof import("../../src/token/revalidator.ts") = await import(
     /* @vite-ignore */ file("revalidator")
@@ -83,6 +88,9 @@ async function load(directory: string): Promise<DomainModules> {
     ...cache,
     ...errors,
     ...feed,
+    ...jwts,
+    ...subjects,
+    ...publisher,
     ...recorder,
     ...revalidator,
     ...revocations,

@@ -1,8 +1,13 @@
 import { createDigester } from "../../src/token/digest.ts";
+import type { JwtRules } from "../../src/token/jwt.ts";
+import { FixedKey } from "../../src/token/signing-keys.ts";
+import { RULES } from "../support/jwts.ts";
+import { REPORTS } from "../support/tokens.ts";
 import type { DomainModules } from "./domain-modules.ts";
 import { BOUND_MS, type Plan, UPSTREAM_TIMEOUT_MS } from "./plan.ts";
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { JWT_KEY } from "./sim-jwts.ts";
 import { type Cuts, SimLink } from "./sim-link.ts";
 import { SimLog } from "./sim-log.ts";
 import { SimProcess } from "./sim-process.ts";
@@ -10,10 +15,13 @@ import type { SimRedis } from "./sim-redis.ts";
 import { SimStore } from "./sim-store.ts";
 import { type SimTruth, SimUpstream } from "./sim-upstream.ts";
 
+const JWT_KEYS = new FixedKey(JWT_KEY.publicKey);
+const JWT_RULES: JwtRules = { ...RULES, grant: "required", machineId: REPORTS };
 const DIGEST_PREFIX = Buffer.alloc(32);
 /** Long enough that a fact which is lost is missed before it could have been forgotten. */
 const SLACK_MS = 20_000;
 const RETENTION_MS = 60_000;
+const LONGEST_JWT_MS = 3_600_000;
 const MIN_CURSOR_TIMEOUT_MS = 3_000;
 
 export interface World {
@@ -45,6 +53,7 @@ export function startReplica(world: World, name: string, cuts: Cuts, wallSkewMs:
     clock,
     origin: name,
     retentionMs: RETENTION_MS,
+    longestJwtMs: LONGEST_JWT_MS,
     minHoldMs: minHoldMs(plan),
     appendTimeoutMs: 500,
     onAppendError: () => undefined,
@@ -77,11 +86,15 @@ export function startReplica(world: World, name: string, cuts: Cuts, wallSkewMs:
     revalidator,
     clock,
     digest: createDigester(upstream.verifyScope, DIGEST_PREFIX),
+    jwts: new modules.JwtVerifier({ keys: JWT_KEYS, rules: JWT_RULES, cache, revocations, clock }),
     minCursorTimeoutMs: MIN_CURSOR_TIMEOUT_MS,
   });
-  const revoker = new modules.Revoker({ upstream, verifier, recorder, revocations, clock, log, boundMs: BOUND_MS });
+  const publisher = new modules.Publisher({ recorder, log, clock, boundMs: BOUND_MS });
+  const revoker = new modules.Revoker({ upstream, verifier, recorder, revocations, publisher });
+  const { clockSkewMs } = JWT_RULES;
+  const subjectRevoker = new modules.SubjectRevoker({ upstream, recorder, revocations, publisher, clock, clockSkewMs });
   void feed.start();
-  return { name, process, revocations, recorder, feed, verifier, revoker };
+  return { name, process, revocations, recorder, feed, verifier, revoker, subjectRevoker };
 }
 
 export type Replica = ReturnType<typeof startReplica>;

@@ -66,7 +66,8 @@ export class SimLog implements RevocationLog {
     for (const { major, fact } of facts) {
       if (restarted || major > after.major) entries.push({ cursor: { epoch, major, minor: 0 }, fact });
     }
-    return { entries, head: { epoch, major: facts.at(-1)?.major ?? 0, minor: 0 }, restarted };
+    const epochAgeMs = this.#redis.nowMs - this.#redis.beganAtMs(epoch);
+    return { entries, head: { epoch, major: facts.at(-1)?.major ?? 0, minor: 0 }, restarted, epochAgeMs };
   }
 
   /**

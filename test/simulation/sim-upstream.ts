@@ -93,8 +93,8 @@ export class SimUpstream implements Upstream {
     throw new Error("not simulated");
   }
 
-  listTokens(): Promise<never> {
-    throw new Error("not simulated");
+  async listTokens(): Promise<never> {
+    throw new this.#modules.GatewayError("CREDENTIAL_MISSING", "no key that lists");
   }
 
   /** A failure may come before or after the deed. */

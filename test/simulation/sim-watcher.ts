@@ -1,5 +1,5 @@
 import type { Cursor } from "../../src/token/cursor.ts";
-import type { TokenId } from "../../src/token/token.ts";
+import { factKeyOf } from "../../src/token/facts.ts";
 import type { Replica, World } from "./replica.ts";
 
 const HEARTBEAT_MS = 1_000;
@@ -7,7 +7,7 @@ const HEARTBEAT_MS = 1_000;
 /** A subscriber to revocations that does what the documentation says: drops all at a reset, resumes where it was. */
 export class SimWatcher {
   readonly #world: World;
-  readonly facts = new Set<TokenId>();
+  readonly facts = new Set<string>();
   #resumeAt: Cursor | undefined;
   #connections = 0;
   replica: Replica | undefined;
@@ -42,7 +42,7 @@ export class SimWatcher {
     for await (const event of events) {
       if (connection !== this.#connections) return;
       if (event.kind === "reset") this.facts.clear();
-      else if (event.kind === "revocation") this.facts.add(event.entry.fact.tokenId);
+      else if (event.kind === "revocation") this.facts.add(factKeyOf(event.entry.fact));
       if (event.kind !== "revocation" || event.resumeAt !== undefined) this.#resumeAt = event.resumeAt;
       await this.#dawdle();
     }

@@ -1,5 +1,5 @@
 import type { Cursor } from "../../src/token/cursor.ts";
-import type { Verification } from "../../src/token/verifier.ts";
+import type { Verification } from "../../src/token/verification.ts";
 import { secretOf, tokenId } from "../support/tokens.ts";
 import { at, type Call, Checker } from "./checker.ts";
 import type { DomainModules } from "./domain-modules.ts";
@@ -7,6 +7,7 @@ import { type Action, BOUND_MS, type Deed, type Plan } from "./plan.ts";
 import { Random } from "./random.ts";
 import { type Replica, startReplica, type World } from "./replica.ts";
 import { Scheduler } from "./scheduler.ts";
+import { SimJwts } from "./sim-jwts.ts";
 import type { Cuts } from "./sim-link.ts";
 import { SimRedis } from "./sim-redis.ts";
 import { SimTruth } from "./sim-upstream.ts";
@@ -25,6 +26,8 @@ const LONGEST_CALL_MS = 15_000;
 /** And every replica and watcher knows every fact within this. */
 const CONVERGES_WITHIN_MS = 10_000;
 const WATCHERS = 2;
+/** One in so many histories has JWTs too: they cost half as much again. */
+const JWTS_IN_EVERY = 3;
 
 /** Plays one history. The same plan and the same classes give the same outcome. */
 export async function simulate(plan: Plan, modules: DomainModules, traced = false): Promise<Outcome> {
@@ -43,6 +46,7 @@ class Simulation {
   readonly #cuts: Cuts[];
   readonly #replicas: Replica[] = [];
   readonly #watchers: SimWatcher[];
+  readonly #jwts: SimJwts;
   /** Calls under way, with what they are called. */
   readonly #open = new Map<number, { readonly name: string; readonly replica: Replica }>();
   readonly #lines: string[] | undefined;
@@ -59,6 +63,7 @@ class Simulation {
     this.#cuts = Array.from({ length: plan.replicas }, () => ({ commandsUntilMs: 0, pushesUntilMs: 0 }));
     const onWatchError = (error: unknown) => this.#checker.violations.push(`a watcher was cut off: ${error}`);
     this.#watchers = Array.from({ length: WATCHERS }, () => new SimWatcher(this.#world, onWatchError));
+    this.#jwts = new SimJwts(this.#world, (index) => this.#at(index));
     this.#lines = traced ? [] : undefined;
   }
 
@@ -67,11 +72,14 @@ class Simulation {
     for (let index = 0; index < plan.replicas; index += 1) this.#start(index);
     for (const watcher of this.#watchers) this.#connect(watcher);
     for (const action of plan.actions) scheduler.at(action.atMs, () => this.#do(action));
+    if (plan.seed % JWTS_IN_EVERY === 0) this.#jwts.start();
     await scheduler.runUntil(plan.durationMs);
     this.#heal();
     await this.#converge();
     this.#trace(() => "end");
-    return { violations: this.#checker.violations, counts: this.#checker.counts, lines: this.#lines ?? [] };
+    const violations = [...this.#checker.violations, ...this.#jwts.violations];
+    const counts = new Map([...this.#checker.counts, ...this.#jwts.counts]);
+    return { violations, counts, lines: this.#lines ?? [] };
   }
 
   /** What is broken mends; then calls must end and knowledge must spread. */
@@ -91,8 +99,8 @@ class Simulation {
     let missing = ["nobody looked"];
     while (scheduler.nowMs < healedAtMs + CONVERGES_WITHIN_MS && (missing.length > 0 || this.#open.size > 0)) {
       await scheduler.runUntil(scheduler.nowMs + BOUND_MS / 2);
-      if (this.#checker.violations.length > 0) break;
-      missing = this.#checker.converged(this.#replicas, this.#watchers);
+      if (this.#checker.violations.length > 0 || this.#jwts.violations.length > 0) break;
+      missing = [...this.#checker.converged(this.#replicas, this.#watchers), ...this.#jwts.converged(this.#replicas)];
     }
     this.#checker.violations.push(...missing);
     const begunBefore = this.#calls;

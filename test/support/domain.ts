@@ -1,22 +1,36 @@
 import { MemoryRevocationLog } from "../../src/memory/memory-revocation-log.ts";
 import type { Cursor } from "../../src/token/cursor.ts";
 import { createDigester } from "../../src/token/digest.ts";
-import type { LogRead, RevocationFact, RevocationLog, Upstream, VerdictStore } from "../../src/token/ports.ts";
+import type { JwtRules } from "../../src/token/jwt.ts";
+import { JwtVerifier } from "../../src/token/jwt-verifier.ts";
+import type {
+  LogRead,
+  RevocationFact,
+  RevocationLog,
+  SigningKeys,
+  Upstream,
+  VerdictStore,
+} from "../../src/token/ports.ts";
+import { Publisher } from "../../src/token/publisher.ts";
 import { Recorder } from "../../src/token/recorder.ts";
 import type { Revalidator } from "../../src/token/revalidator.ts";
 import { RevocationFeed } from "../../src/token/revocation-feed.ts";
 import { Revocations } from "../../src/token/revocations.ts";
 import { Revoker } from "../../src/token/revoker.ts";
+import { SubjectRevoker } from "../../src/token/subject-revoker.ts";
 import { TokenPool, type TokenPoolOptions } from "../../src/token/token-pool.ts";
 import { VerdictCache } from "../../src/token/verdict-cache.ts";
-import { Verifier, type VerifyRequest } from "../../src/token/verifier.ts";
+import type { VerifyRequest } from "../../src/token/verification.ts";
+import { Verifier } from "../../src/token/verifier.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { ScriptedUpstream } from "./scripted-upstream.ts";
 
 export const TTL_MS = 30_000;
 export const REFUSAL_TTL_MS = 2_000;
 export const BOUND_MS = 1_000;
-const RETENTION_MS = 3_600_000;
+export const RETENTION_MS = 3_600_000;
+export const LONGEST_JWT_MS = 30 * 86_400_000;
+export const CLOCK_SKEW_MS = 5_000;
 export const MIN_HOLD_MS = 60_000;
 
 /** A memory log that plays a shared one and can be cut off, as Redis can. */
@@ -72,6 +86,8 @@ export interface DomainOptions {
   readonly ttlMs?: number;
   readonly maxKnown?: number;
   readonly maxRefused?: number;
+  readonly jwts?: { readonly keys: SigningKeys; readonly rules: JwtRules };
+  readonly allowsUnsyncedJwts?: boolean;
   readonly pool?: Partial<TokenPoolOptions>;
 }
 
@@ -90,6 +106,7 @@ export async function createDomain(options: DomainOptions = {}) {
     clock,
     origin: "replica-1",
     retentionMs: RETENTION_MS,
+    longestJwtMs: LONGEST_JWT_MS,
     minHoldMs: MIN_HOLD_MS,
     appendTimeoutMs: 500,
     onAppendError: onError,
@@ -125,17 +142,14 @@ export async function createDomain(options: DomainOptions = {}) {
     admitUnknown: options.admitUnknown,
     clock,
     digest: createDigester(upstream.verifyScope),
+    jwts: options.jwts && new JwtVerifier({ ...options.jwts, cache, revocations, clock }),
+    allowsUnsyncedJwts: options.allowsUnsyncedJwts,
     minCursorTimeoutMs: 5_000,
   });
-  const revoker = new Revoker({
-    upstream,
-    verifier,
-    recorder,
-    revocations,
-    clock,
-    log,
-    boundMs: BOUND_MS,
-  });
+  const publisher = new Publisher({ recorder, log, clock, boundMs: BOUND_MS });
+  const revoker = new Revoker({ upstream, verifier, recorder, revocations, publisher });
+  const parts = { upstream, recorder, revocations, publisher, clock };
+  const subjectRevoker = new SubjectRevoker({ ...parts, clockSkewMs: CLOCK_SKEW_MS });
   const pool = new TokenPool({
     upstream,
     revocations,
@@ -151,7 +165,20 @@ export async function createDomain(options: DomainOptions = {}) {
   await feed.start();
   // Reading a log for the first time invalidates what was observed up to that instant.
   clock.advance(1);
-  return { clock, upstream: scripted, log, revocations, recorder, feed, cache, verifier, revoker, pool, errors };
+  return {
+    clock,
+    upstream: scripted,
+    log,
+    revocations,
+    recorder,
+    feed,
+    cache,
+    verifier,
+    revoker,
+    subjectRevoker,
+    pool,
+    errors,
+  };
 }
 
 export type Domain = Awaited<ReturnType<typeof createDomain>>;

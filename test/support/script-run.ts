@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { GatewayError } from "../../src/token/errors.ts";
-import type { Verification } from "../../src/token/verifier.ts";
+import type { Verification } from "../../src/token/verification.ts";
 import { type Domain, verifyRequest } from "./domain.ts";
 import { settle } from "./fake-clock.ts";
 import { secretOf, token, tokenId } from "./tokens.ts";

@@ -130,7 +130,7 @@ describe("two replicas on one Redis", () => {
     }
     await vi.waitFor(() => expect([a.isFresh(), b.isFresh()]).toEqual([true, true]), 10_000);
     await vi.waitFor(() => expect(a.recorder.pendingCount + b.recorder.pendingCount).toBe(0), 10_000);
-    await vi.waitFor(() => expect(b.revocations.recordedAt(tokenId(7))).toBeDefined(), 5_000);
+    await vi.waitFor(() => expect(b.recordedAt(tokenId(7))).toBeDefined(), 5_000);
   });
 });
 

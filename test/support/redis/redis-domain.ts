@@ -2,6 +2,7 @@ import type { RedisParts } from "../../../src/redis/connect-redis.ts";
 import { systemClock } from "../../../src/system-clock.ts";
 import { createDigester } from "../../../src/token/digest.ts";
 import type { RevocationLog } from "../../../src/token/ports.ts";
+import { Publisher } from "../../../src/token/publisher.ts";
 import { Recorder } from "../../../src/token/recorder.ts";
 import { RevocationFeed } from "../../../src/token/revocation-feed.ts";
 import { Revocations } from "../../../src/token/revocations.ts";
@@ -50,6 +51,7 @@ export async function startReplica(name: string, { log, store }: RedisParts, ups
     clock,
     origin: name,
     retentionMs: 3_600_000,
+    longestJwtMs: 86_400_000,
     minHoldMs,
     appendTimeoutMs: 1_000,
     onAppendError: onError,
@@ -77,7 +79,8 @@ export async function startReplica(name: string, { log, store }: RedisParts, ups
     digest: createDigester(upstream.verifyScope),
     minCursorTimeoutMs: 5_000,
   });
-  const revoker = new Revoker({ upstream, verifier, recorder, revocations, clock, log, boundMs: BOUND_MS });
+  const publisher = new Publisher({ recorder, log, clock, boundMs: BOUND_MS });
+  const revoker = new Revoker({ upstream, verifier, recorder, revocations, publisher });
   await feed.start();
   return {
     name,
@@ -88,6 +91,10 @@ export async function startReplica(name: string, { log, store }: RedisParts, ups
     verify: async (secret: TokenSecret) => await verifier.verify(verifyRequest(secret)),
     revoke: (tokenId: TokenId, wait: "replica" | "fleet" = "replica") =>
       revoker.revoke({ target: { tokenId }, reason: "test", wait, signal: new AbortController().signal }),
+    recordedAt(tokenId: TokenId) {
+      const fact = revocations.find(tokenId);
+      return fact && revocations.recordedAt(fact);
+    },
     isFresh: () => feed.isFresh(clock.monotonicMs()),
     async close() {
       recorder.close();

@@ -565,7 +565,7 @@ export type UpstreamStatus = Message<"m2mgateway.v1.UpstreamStatus"> & {
   lastFailureReason: string;
 
   /**
-   * HTTP requests sent, by operation: create, list, revoke, verify. Retries count.
+   * HTTP requests sent, by operation: create, keys, list, revoke, verify. Retries count.
    *
    * @generated from field: map<string, int64> requests = 4;
    */

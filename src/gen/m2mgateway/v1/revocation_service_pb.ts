@@ -9,29 +9,31 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { FreshnessState } from "./gateway_service_pb.js";
 import { file_m2mgateway_v1_gateway_service } from "./gateway_service_pb.js";
+import type { Propagation, Wait } from "./token_service_pb.js";
+import { file_m2mgateway_v1_token_service } from "./token_service_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file m2mgateway/v1/revocation_service.proto.
  */
 export const file_m2mgateway_v1_revocation_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZtMm1nYXRld2F5L3YxL3Jldm9jYXRpb25fc2VydmljZS5wcm90bxINbTJtZ2F0ZXdheS52MSL6AQoKUmV2b2NhdGlvbhIQCgh0b2tlbl9pZBgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEg4KBnJlYXNvbhgDIAEoCRIvCgtyZXZva2VfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoTcmVtZW1iZXJfdW50aWxfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoGc291cmNlGAYgASgOMh8ubTJtZ2F0ZXdheS52MS5SZXZvY2F0aW9uU291cmNlEg4KBm9yaWdpbhgHIAEoCRIOCgZjdXJzb3IYCCABKAkiYgoXV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QSGAoGY3Vyc29yGAEgASgJQgi6SAVyAxiAARItCghzdWJqZWN0cxgCIAMoCUIbukgYkgEVEOgHIhByDjIMXm1jaF9cd3syN30kIvgBChhXYXRjaFJldm9jYXRpb25zUmVzcG9uc2USDgoGY3Vyc29yGAEgASgJEi8KCnJldm9jYXRpb24YAiABKAsyGS5tMm1nYXRld2F5LnYxLlJldm9jYXRpb25IABI8ChFzbmFwc2hvdF9jb21wbGV0ZRgDIAEoCzIfLm0ybWdhdGV3YXkudjEuU25hcHNob3RDb21wbGV0ZUgAEi0KCWhlYXJ0YmVhdBgEIAEoCzIYLm0ybWdhdGV3YXkudjEuSGVhcnRiZWF0SAASJQoFcmVzZXQYBSABKAsyFC5tMm1nYXRld2F5LnYxLlJlc2V0SABCBwoFZXZlbnQiIAoQU25hcHNob3RDb21wbGV0ZRIMCgRzaXplGAEgASgDImsKCUhlYXJ0YmVhdBIwCglmcmVzaG5lc3MYASABKA4yHS5tMm1nYXRld2F5LnYxLkZyZXNobmVzc1N0YXRlEiwKCXN0YWxlbmVzcxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIzCgVSZXNldBIqCgZyZWFzb24YASABKA4yGi5tMm1nYXRld2F5LnYxLlJlc2V0UmVhc29uIoQBChZMaXN0UmV2b2NhdGlvbnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiAAhItCghzdWJqZWN0cxgDIAMoCUIbukgYkgEVEOgHIhByDjIMXm1jaF9cd3syN30kImIKF0xpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlEi4KC3Jldm9jYXRpb25zGAEgAygLMhkubTJtZ2F0ZXdheS52MS5SZXZvY2F0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSqSAQoQUmV2b2NhdGlvblNvdXJjZRIhCh1SRVZPQ0FUSU9OX1NPVVJDRV9VTlNQRUNJRklFRBAAEhkKFVJFVk9DQVRJT05fU09VUkNFX0FQSRABEh4KGlJFVk9DQVRJT05fU09VUkNFX09CU0VSVkVEEAISIAocUkVWT0NBVElPTl9TT1VSQ0VfUkVDT05DSUxFRBADKmwKC1Jlc2V0UmVhc29uEhwKGFJFU0VUX1JFQVNPTl9VTlNQRUNJRklFRBAAEh8KG1JFU0VUX1JFQVNPTl9DVVJTT1JfVE9PX09MRBABEh4KGlJFU0VUX1JFQVNPTl9FUE9DSF9DSEFOR0VEEAIy3AEKEVJldm9jYXRpb25TZXJ2aWNlEmUKEFdhdGNoUmV2b2NhdGlvbnMSJi5tMm1nYXRld2F5LnYxLldhdGNoUmV2b2NhdGlvbnNSZXF1ZXN0GicubTJtZ2F0ZXdheS52MS5XYXRjaFJldm9jYXRpb25zUmVzcG9uc2UwARJgCg9MaXN0UmV2b2NhdGlvbnMSJS5tMm1nYXRld2F5LnYxLkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QaJi5tMm1nYXRld2F5LnYxLkxpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_m2mgateway_v1_gateway_service]);
+  fileDesc("CiZtMm1nYXRld2F5L3YxL3Jldm9jYXRpb25fc2VydmljZS5wcm90bxINbTJtZ2F0ZXdheS52MSLqAgoKUmV2b2NhdGlvbhIQCgh0b2tlbl9pZBgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEg4KBnJlYXNvbhgDIAEoCRIvCgtyZXZva2VfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoTcmVtZW1iZXJfdW50aWxfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoGc291cmNlGAYgASgOMh8ubTJtZ2F0ZXdheS52MS5SZXZvY2F0aW9uU291cmNlEg4KBm9yaWdpbhgHIAEoCRIOCgZjdXJzb3IYCCABKAkSKwoEa2luZBgJIAEoDjIdLm0ybWdhdGV3YXkudjEuUmV2b2NhdGlvbktpbmQSMQoNaXNzdWVkX2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGa2V5X2lkGAsgASgJImIKF1dhdGNoUmV2b2NhdGlvbnNSZXF1ZXN0EhgKBmN1cnNvchgBIAEoCUIIukgFcgMYgAESLQoIc3ViamVjdHMYAiADKAlCG7pIGJIBFRDoByIQcg4yDF5tY2hfXHd7Mjd9JCL4AQoYV2F0Y2hSZXZvY2F0aW9uc1Jlc3BvbnNlEg4KBmN1cnNvchgBIAEoCRIvCgpyZXZvY2F0aW9uGAIgASgLMhkubTJtZ2F0ZXdheS52MS5SZXZvY2F0aW9uSAASPAoRc25hcHNob3RfY29tcGxldGUYAyABKAsyHy5tMm1nYXRld2F5LnYxLlNuYXBzaG90Q29tcGxldGVIABItCgloZWFydGJlYXQYBCABKAsyGC5tMm1nYXRld2F5LnYxLkhlYXJ0YmVhdEgAEiUKBXJlc2V0GAUgASgLMhQubTJtZ2F0ZXdheS52MS5SZXNldEgAQgcKBWV2ZW50IiAKEFNuYXBzaG90Q29tcGxldGUSDAoEc2l6ZRgBIAEoAyJrCglIZWFydGJlYXQSMAoJZnJlc2huZXNzGAEgASgOMh0ubTJtZ2F0ZXdheS52MS5GcmVzaG5lc3NTdGF0ZRIsCglzdGFsZW5lc3MYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iMwoFUmVzZXQSKgoGcmVhc29uGAEgASgOMhoubTJtZ2F0ZXdheS52MS5SZXNldFJlYXNvbiKEAQoWTGlzdFJldm9jYXRpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAISLQoIc3ViamVjdHMYAyADKAlCG7pIGJIBFRDoByIQcg4yDF5tY2hfXHd7Mjd9JCJiChdMaXN0UmV2b2NhdGlvbnNSZXNwb25zZRIuCgtyZXZvY2F0aW9ucxgBIAMoCzIZLm0ybWdhdGV3YXkudjEuUmV2b2NhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkitgEKFFJldm9rZVN1YmplY3RSZXF1ZXN0EiQKB3N1YmplY3QYASABKAlCE7pIEHIOMgxebWNoX1x3ezI3fSQSMQoNaXNzdWVkX2JlZm9yZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoGcmVhc29uGAMgASgJQgi6SAVyAxj0AxIrCgR3YWl0GAQgASgOMhMubTJtZ2F0ZXdheS52MS5XYWl0Qgi6SAWCAQIQASK8AQoVUmV2b2tlU3ViamVjdFJlc3BvbnNlEjQKCXdhdGVybWFyaxgBIAEoCzIfLm0ybWdhdGV3YXkudjEuU3ViamVjdFdhdGVybWFya0gAEjIKCHByb2dyZXNzGAIgASgLMh4ubTJtZ2F0ZXdheS52MS5TdWJqZWN0UHJvZ3Jlc3NIABIwCgdzdW1tYXJ5GAMgASgLMh0ubTJtZ2F0ZXdheS52MS5TdWJqZWN0U3VtbWFyeUgAQgcKBWV2ZW50IqQBChBTdWJqZWN0V2F0ZXJtYXJrEjEKDWlzc3VlZF9iZWZvcmUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmN1cnNvchgCIAEoCRIvCgtwcm9wYWdhdGlvbhgDIAEoDjIaLm0ybWdhdGV3YXkudjEuUHJvcGFnYXRpb24SHAoUdW5jb25maXJtZWRfcmVwbGljYXMYBCADKAkiNQoPU3ViamVjdFByb2dyZXNzEg8KB3Jldm9rZWQYASABKAMSEQoJcmVtYWluaW5nGAIgASgDIk4KDlN1YmplY3RTdW1tYXJ5Eg8KB3Jldm9rZWQYASABKAMSEAoIY29tcGxldGUYAiABKAgSGQoRaW5jb21wbGV0ZV9yZWFzb24YAyABKAkigAEKEFJldm9rZUtleVJlcXVlc3QSJQoGa2V5X2lkGAEgASgJQhW6SBJyEDIOXltcdy1dezEsMTI4fSQSGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AxIrCgR3YWl0GAMgASgOMhMubTJtZ2F0ZXdheS52MS5XYWl0Qgi6SAWCAQIQASJyChFSZXZva2VLZXlSZXNwb25zZRIOCgZjdXJzb3IYASABKAkSLwoLcHJvcGFnYXRpb24YAiABKA4yGi5tMm1nYXRld2F5LnYxLlByb3BhZ2F0aW9uEhwKFHVuY29uZmlybWVkX3JlcGxpY2FzGAMgAygJKoIBCg5SZXZvY2F0aW9uS2luZBIfChtSRVZPQ0FUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIZChVSRVZPQ0FUSU9OX0tJTkRfVE9LRU4QARIbChdSRVZPQ0FUSU9OX0tJTkRfU1VCSkVDVBACEhcKE1JFVk9DQVRJT05fS0lORF9LRVkQAyqSAQoQUmV2b2NhdGlvblNvdXJjZRIhCh1SRVZPQ0FUSU9OX1NPVVJDRV9VTlNQRUNJRklFRBAAEhkKFVJFVk9DQVRJT05fU09VUkNFX0FQSRABEh4KGlJFVk9DQVRJT05fU09VUkNFX09CU0VSVkVEEAISIAocUkVWT0NBVElPTl9TT1VSQ0VfUkVDT05DSUxFRBADKmwKC1Jlc2V0UmVhc29uEhwKGFJFU0VUX1JFQVNPTl9VTlNQRUNJRklFRBAAEh8KG1JFU0VUX1JFQVNPTl9DVVJTT1JfVE9PX09MRBABEh4KGlJFU0VUX1JFQVNPTl9FUE9DSF9DSEFOR0VEEAIyigMKEVJldm9jYXRpb25TZXJ2aWNlEmUKEFdhdGNoUmV2b2NhdGlvbnMSJi5tMm1nYXRld2F5LnYxLldhdGNoUmV2b2NhdGlvbnNSZXF1ZXN0GicubTJtZ2F0ZXdheS52MS5XYXRjaFJldm9jYXRpb25zUmVzcG9uc2UwARJgCg9MaXN0UmV2b2NhdGlvbnMSJS5tMm1nYXRld2F5LnYxLkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QaJi5tMm1nYXRld2F5LnYxLkxpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlElwKDVJldm9rZVN1YmplY3QSIy5tMm1nYXRld2F5LnYxLlJldm9rZVN1YmplY3RSZXF1ZXN0GiQubTJtZ2F0ZXdheS52MS5SZXZva2VTdWJqZWN0UmVzcG9uc2UwARJOCglSZXZva2VLZXkSHy5tMm1nYXRld2F5LnYxLlJldm9rZUtleVJlcXVlc3QaIC5tMm1nYXRld2F5LnYxLlJldm9rZUtleVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_m2mgateway_v1_gateway_service, file_m2mgateway_v1_token_service]);
 
 /**
- * Revocation is the fact that a token was revoked.
+ * Revocation is the fact that something was revoked: by `kind`, a token, what a machine minted, or what a key signed.
  *
  * @generated from message m2mgateway.v1.Revocation
  */
 export type Revocation = Message<"m2mgateway.v1.Revocation"> & {
   /**
-   * The id of the token.
+   * The id of the token. Empty unless the kind is REVOCATION_KIND_TOKEN.
    *
    * @generated from field: string token_id = 1;
    */
   tokenId: string;
 
   /**
-   * The machine that minted the token. Empty when it is not known.
+   * The machine that minted the token, empty when it is not known; or the machine whose tokens were revoked.
    *
    * @generated from field: string subject = 2;
    */
@@ -78,6 +80,28 @@ export type Revocation = Message<"m2mgateway.v1.Revocation"> & {
    * @generated from field: string cursor = 8;
    */
   cursor: string;
+
+  /**
+   * What was revoked. A reader that does not know the kind must not take the fact for one about a token.
+   *
+   * @generated from field: m2mgateway.v1.RevocationKind kind = 9;
+   */
+  kind: RevocationKind;
+
+  /**
+   * With REVOCATION_KIND_SUBJECT: all tokens of `subject` minted before this instant. A JWT counts as minted at the start of
+   * the second that its `iat` names. A later fact about the same machine stands for all earlier ones.
+   *
+   * @generated from field: google.protobuf.Timestamp issued_before = 10;
+   */
+  issuedBefore?: Timestamp | undefined;
+
+  /**
+   * With REVOCATION_KIND_KEY: all JWTs whose header names this key (`kid`).
+   *
+   * @generated from field: string key_id = 11;
+   */
+  keyId: string;
 };
 
 /**
@@ -309,6 +333,313 @@ export const ListRevocationsResponseSchema: GenMessage<ListRevocationsResponse> 
   messageDesc(file_m2mgateway_v1_revocation_service, 7);
 
 /**
+ * RevokeSubjectRequest names a machine.
+ *
+ * @generated from message m2mgateway.v1.RevokeSubjectRequest
+ */
+export type RevokeSubjectRequest = Message<"m2mgateway.v1.RevokeSubjectRequest"> & {
+  /**
+   * The machine whose tokens are revoked.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * Tokens minted before this instant, by the upstream's clock. Not later than the default, which is a little in the
+   * future: now, and the clock skew that the gateway allows for, and the rest of that second. So no JWT that was acceptable
+   * when the call was made survives it, and one minted a moment later may not either: mint anew after `issued_before` of the
+   * answer.
+   *
+   * @generated from field: google.protobuf.Timestamp issued_before = 2;
+   */
+  issuedBefore?: Timestamp | undefined;
+
+  /**
+   * Why, kept upstream with opaque tokens and in the revocation event. At most 500 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * What must have happened before `watermark` is sent; WAIT_REPLICA when not given.
+   *
+   * @generated from field: m2mgateway.v1.Wait wait = 4;
+   */
+  wait: Wait;
+};
+
+/**
+ * Describes the message m2mgateway.v1.RevokeSubjectRequest.
+ * Use `create(RevokeSubjectRequestSchema)` to create a new message.
+ */
+export const RevokeSubjectRequestSchema: GenMessage<RevokeSubjectRequest> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_revocation_service, 8);
+
+/**
+ * RevokeSubjectResponse is one message of the stream.
+ *
+ * @generated from message m2mgateway.v1.RevokeSubjectResponse
+ */
+export type RevokeSubjectResponse = Message<"m2mgateway.v1.RevokeSubjectResponse"> & {
+  /**
+   * What happened.
+   *
+   * @generated from oneof m2mgateway.v1.RevokeSubjectResponse.event
+   */
+  event: {
+    /**
+     * The watermark stands. Always the first message.
+     *
+     * @generated from field: m2mgateway.v1.SubjectWatermark watermark = 1;
+     */
+    value: SubjectWatermark;
+    case: "watermark";
+  } | {
+    /**
+     * More opaque tokens have been revoked upstream.
+     *
+     * @generated from field: m2mgateway.v1.SubjectProgress progress = 2;
+     */
+    value: SubjectProgress;
+    case: "progress";
+  } | {
+    /**
+     * All is done that can be. Always the last message.
+     *
+     * @generated from field: m2mgateway.v1.SubjectSummary summary = 3;
+     */
+    value: SubjectSummary;
+    case: "summary";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message m2mgateway.v1.RevokeSubjectResponse.
+ * Use `create(RevokeSubjectResponseSchema)` to create a new message.
+ */
+export const RevokeSubjectResponseSchema: GenMessage<RevokeSubjectResponse> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_revocation_service, 9);
+
+/**
+ * SubjectWatermark tells how the watermark stands.
+ *
+ * @generated from message m2mgateway.v1.SubjectWatermark
+ */
+export type SubjectWatermark = Message<"m2mgateway.v1.SubjectWatermark"> & {
+  /**
+   * Tokens minted before this are refused. Later than what was asked for where an earlier call had gone further.
+   *
+   * @generated from field: google.protobuf.Timestamp issued_before = 1;
+   */
+  issuedBefore?: Timestamp | undefined;
+
+  /**
+   * Its place in the log, to be given as `min_cursor`.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
+
+  /**
+   * How far it had reached when this was sent.
+   *
+   * @generated from field: m2mgateway.v1.Propagation propagation = 3;
+   */
+  propagation: Propagation;
+
+  /**
+   * As in RevokeTokenResponse.
+   *
+   * @generated from field: repeated string unconfirmed_replicas = 4;
+   */
+  unconfirmedReplicas: string[];
+};
+
+/**
+ * Describes the message m2mgateway.v1.SubjectWatermark.
+ * Use `create(SubjectWatermarkSchema)` to create a new message.
+ */
+export const SubjectWatermarkSchema: GenMessage<SubjectWatermark> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_revocation_service, 10);
+
+/**
+ * SubjectProgress counts what was done upstream so far.
+ *
+ * @generated from message m2mgateway.v1.SubjectProgress
+ */
+export type SubjectProgress = Message<"m2mgateway.v1.SubjectProgress"> & {
+  /**
+   * Opaque tokens revoked by this call.
+   *
+   * @generated from field: int64 revoked = 1;
+   */
+  revoked: bigint;
+
+  /**
+   * Opaque tokens of the machine that were not revoked yet when last listed, those minted later included.
+   *
+   * @generated from field: int64 remaining = 2;
+   */
+  remaining: bigint;
+};
+
+/**
+ * Describes the message m2mgateway.v1.SubjectProgress.
+ * Use `create(SubjectProgressSchema)` to create a new message.
+ */
+export const SubjectProgressSchema: GenMessage<SubjectProgress> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_revocation_service, 11);
+
+/**
+ * SubjectSummary tells what was done upstream.
+ *
+ * @generated from message m2mgateway.v1.SubjectSummary
+ */
+export type SubjectSummary = Message<"m2mgateway.v1.SubjectSummary"> & {
+  /**
+   * Opaque tokens revoked by this call.
+   *
+   * @generated from field: int64 revoked = 1;
+   */
+  revoked: bigint;
+
+  /**
+   * Whether a last listing showed none that was minted before the watermark and is not revoked.
+   *
+   * @generated from field: bool complete = 2;
+   */
+  complete: boolean;
+
+  /**
+   * Why not, as one of the stable reasons of errors: CREDENTIAL_MISSING, UPSTREAM_FORBIDDEN or UPSTREAM_NOT_FOUND where the
+   * gateway's key may not list or revoke the machine's tokens. Empty when complete.
+   *
+   * @generated from field: string incomplete_reason = 3;
+   */
+  incompleteReason: string;
+};
+
+/**
+ * Describes the message m2mgateway.v1.SubjectSummary.
+ * Use `create(SubjectSummarySchema)` to create a new message.
+ */
+export const SubjectSummarySchema: GenMessage<SubjectSummary> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_revocation_service, 12);
+
+/**
+ * RevokeKeyRequest names a signing key.
+ *
+ * @generated from message m2mgateway.v1.RevokeKeyRequest
+ */
+export type RevokeKeyRequest = Message<"m2mgateway.v1.RevokeKeyRequest"> & {
+  /**
+   * The `kid` in the header of JWTs.
+   *
+   * @generated from field: string key_id = 1;
+   */
+  keyId: string;
+
+  /**
+   * Why, told in the revocation event. At most 500 characters.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * What must have happened before the call answers; WAIT_REPLICA when not given.
+   *
+   * @generated from field: m2mgateway.v1.Wait wait = 3;
+   */
+  wait: Wait;
+};
+
+/**
+ * Describes the message m2mgateway.v1.RevokeKeyRequest.
+ * Use `create(RevokeKeyRequestSchema)` to create a new message.
+ */
+export const RevokeKeyRequestSchema: GenMessage<RevokeKeyRequest> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_revocation_service, 13);
+
+/**
+ * RevokeKeyResponse says how far the revocation is known.
+ *
+ * @generated from message m2mgateway.v1.RevokeKeyResponse
+ */
+export type RevokeKeyResponse = Message<"m2mgateway.v1.RevokeKeyResponse"> & {
+  /**
+   * Its place in the log, to be given as `min_cursor`.
+   *
+   * @generated from field: string cursor = 1;
+   */
+  cursor: string;
+
+  /**
+   * How far it had reached when the call answered.
+   *
+   * @generated from field: m2mgateway.v1.Propagation propagation = 2;
+   */
+  propagation: Propagation;
+
+  /**
+   * As in RevokeTokenResponse.
+   *
+   * @generated from field: repeated string unconfirmed_replicas = 3;
+   */
+  unconfirmedReplicas: string[];
+};
+
+/**
+ * Describes the message m2mgateway.v1.RevokeKeyResponse.
+ * Use `create(RevokeKeyResponseSchema)` to create a new message.
+ */
+export const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse> = /*@__PURE__*/
+  messageDesc(file_m2mgateway_v1_revocation_service, 14);
+
+/**
+ * RevocationKind is what a revocation is about.
+ *
+ * @generated from enum m2mgateway.v1.RevocationKind
+ */
+export enum RevocationKind {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: REVOCATION_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * One token.
+   *
+   * @generated from enum value: REVOCATION_KIND_TOKEN = 1;
+   */
+  TOKEN = 1,
+
+  /**
+   * All that a machine minted before an instant.
+   *
+   * @generated from enum value: REVOCATION_KIND_SUBJECT = 2;
+   */
+  SUBJECT = 2,
+
+  /**
+   * All JWTs that one key signed.
+   *
+   * @generated from enum value: REVOCATION_KIND_KEY = 3;
+   */
+  KEY = 3,
+}
+
+/**
+ * Describes the enum m2mgateway.v1.RevocationKind.
+ */
+export const RevocationKindSchema: GenEnum<RevocationKind> = /*@__PURE__*/
+  enumDesc(file_m2mgateway_v1_revocation_service, 0);
+
+/**
  * RevocationSource is how the gateway learned of a revocation.
  *
  * @generated from enum m2mgateway.v1.RevocationSource
@@ -347,7 +678,7 @@ export enum RevocationSource {
  * Describes the enum m2mgateway.v1.RevocationSource.
  */
 export const RevocationSourceSchema: GenEnum<RevocationSource> = /*@__PURE__*/
-  enumDesc(file_m2mgateway_v1_revocation_service, 0);
+  enumDesc(file_m2mgateway_v1_revocation_service, 1);
 
 /**
  * ResetReason is why a stream cannot be resumed.
@@ -381,7 +712,7 @@ export enum ResetReason {
  * Describes the enum m2mgateway.v1.ResetReason.
  */
 export const ResetReasonSchema: GenEnum<ResetReason> = /*@__PURE__*/
-  enumDesc(file_m2mgateway_v1_revocation_service, 1);
+  enumDesc(file_m2mgateway_v1_revocation_service, 2);
 
 /**
  * RevocationService tells who was revoked, now and as it happens.
@@ -416,6 +747,33 @@ export const RevocationService: GenService<{
     methodKind: "unary";
     input: typeof ListRevocationsRequestSchema;
     output: typeof ListRevocationsResponseSchema;
+  },
+  /**
+   * RevokeSubject revokes all that a machine minted before an instant, JWTs included.
+   *
+   * A watermark goes into the log first: from then on gateways refuse the machine's JWTs, and its opaque tokens wherever a
+   * cached verdict would decide. It only ever rises: an earlier instant than one given before changes nothing. Then the
+   * machine's opaque tokens are revoked upstream, one by one, where the gateway's key may list them. The stream tells
+   * `watermark` once, `progress` any number of times, and `summary` at its end. If it fails half way, the watermark stands,
+   * and the call is safe to repeat.
+   *
+   * @generated from rpc m2mgateway.v1.RevocationService.RevokeSubject
+   */
+  revokeSubject: {
+    methodKind: "server_streaming";
+    input: typeof RevokeSubjectRequestSchema;
+    output: typeof RevokeSubjectResponseSchema;
+  },
+  /**
+   * RevokeKey revokes all JWTs whose header names one signing key, for when that key has leaked. It does not withdraw the
+   * key: only the upstream can. Remembered for the longest that a JWT may live.
+   *
+   * @generated from rpc m2mgateway.v1.RevocationService.RevokeKey
+   */
+  revokeKey: {
+    methodKind: "unary";
+    input: typeof RevokeKeyRequestSchema;
+    output: typeof RevokeKeyResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_m2mgateway_v1_revocation_service, 0);

@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file m2mgateway/v1/token_service.proto.
  */
 export const file_m2mgateway_v1_token_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFtMm1nYXRld2F5L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SDW0ybWdhdGV3YXkudjEijwMKCE0yTVRva2VuEgoKAmlkGAEgASgJEg8KB3N1YmplY3QYAiABKAkSKgoGZm9ybWF0GAMgASgOMhoubTJtZ2F0ZXdheS52MS5Ub2tlbkZvcm1hdBImCgZjbGFpbXMYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDgoGc2NvcGVzGAUgAygJEg8KB3Jldm9rZWQYBiABKAgSGQoRcmV2b2NhdGlvbl9yZWFzb24YByABKAkSDwoHZXhwaXJlZBgIIAEoCBIvCgtleHBpcmVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObGFzdF91c2VkX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi9AEKEkNyZWF0ZVRva2VuUmVxdWVzdBI0CgZmb3JtYXQYASABKA4yGi5tMm1nYXRld2F5LnYxLlRva2VuRm9ybWF0Qgi6SAWCAQIQARI4CgN0dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBKgASJgoGY2xhaW1zGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEkYKEW1pbl9yZW1haW5pbmdfdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBgiAhrCWATIAIlIKE0NyZWF0ZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEhMKBnNlY3JldBgCIAEoCUIDgAEBIvUBChNBY3F1aXJlVG9rZW5SZXF1ZXN0EjQKBmZvcm1hdBgBIAEoDjIaLm0ybWdhdGV3YXkudjEuVG9rZW5Gb3JtYXRCCLpIBYIBAhABEiYKBmNsYWltcxgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRJGChFtaW5fcmVtYWluaW5nX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgYIgIawlgEyABI4CgN0dGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBKgAiUwoUQWNxdWlyZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEhMKBnNlY3JldBgCIAEoCUIDgAEBIqcBChFMaXN0VG9rZW5zUmVxdWVzdBIkCgdzdWJqZWN0GAEgASgJQhO6SBByDjIMXm1jaF9cd3syN30kEhcKD2luY2x1ZGVfcmV2b2tlZBgCIAEoCBIXCg9pbmNsdWRlX2V4cGlyZWQYAyABKAgSHAoJcGFnZV9zaXplGAQgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMYgAIiagoSTGlzdFRva2Vuc1Jlc3BvbnNlEicKBnRva2VucxgBIAMoCzIXLm0ybWdhdGV3YXkudjEuTTJNVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhIKCnRvdGFsX3NpemUYAyABKAMiugEKElJldm9rZVRva2VuUmVxdWVzdBIvCgh0b2tlbl9pZBgBIAEoCUIbukgYchYyFF5tdF9bMC05QS1aYS16XXszMn0kSAASGwoFdG9rZW4YAiABKAlCCoABAbpIBHICEAFIABIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDEisKBHdhaXQYBCABKA4yEy5tMm1nYXRld2F5LnYxLldhaXRCCLpIBYIBAhABQg8KBnRhcmdldBIFukgCCAEinAEKE1Jldm9rZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEg4KBmN1cnNvchgCIAEoCRIvCgtwcm9wYWdhdGlvbhgDIAEoDjIaLm0ybWdhdGV3YXkudjEuUHJvcGFnYXRpb24SHAoUdW5jb25maXJtZWRfcmVwbGljYXMYBCADKAkisAEKElZlcmlmeVRva2VuUmVxdWVzdBIZCgV0b2tlbhgBIAEoCUIKgAEBukgEcgIQARI0CgdtYXhfYWdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyABIcCgptaW5fY3Vyc29yGAMgASgJQgi6SAVyAxiAARIrCgZwb2xpY3kYBCABKAsyGy5tMm1nYXRld2F5LnYxLlZlcmlmeVBvbGljeSJ3CgxWZXJpZnlQb2xpY3kSNQoQYWxsb3dlZF9zdWJqZWN0cxgBIAMoCUIbukgYkgEVEOgHIhByDjIMXm1jaF9cd3syN30kEjAKD3JlcXVpcmVkX2NsYWltcxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3Qi4gEKE1ZlcmlmeVRva2VuUmVzcG9uc2USJwoHdmVyZGljdBgBIAEoDjIWLm0ybWdhdGV3YXkudjEuVmVyZGljdBImCgV0b2tlbhgCIAEoCzIXLm0ybWdhdGV3YXkudjEuTTJNVG9rZW4SJQoGc291cmNlGAMgASgOMhUubTJtZ2F0ZXdheS52MS5Tb3VyY2USMQoNb2JzZXJ2ZWRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGY3Vyc29yGAUgASgJEhAKCGRlZ3JhZGVkGAYgASgIIrsBChhCYXRjaFZlcmlmeVRva2Vuc1JlcXVlc3QSHgoGdG9rZW5zGAEgAygJQg6AAQG6SAiSAQUIARDoBxI0CgdtYXhfYWdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyABIcCgptaW5fY3Vyc29yGAMgASgJQgi6SAVyAxiAARIrCgZwb2xpY3kYBCABKAsyGy5tMm1nYXRld2F5LnYxLlZlcmlmeVBvbGljeSJUChlCYXRjaFZlcmlmeVRva2Vuc1Jlc3BvbnNlEjcKB3Jlc3VsdHMYASADKAsyJi5tMm1nYXRld2F5LnYxLkJhdGNoVmVyaWZ5VG9rZW5zUmVzdWx0IoABChdCYXRjaFZlcmlmeVRva2Vuc1Jlc3VsdBI2CghyZXNwb25zZRgBIAEoCzIiLm0ybWdhdGV3YXkudjEuVmVyaWZ5VG9rZW5SZXNwb25zZUgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQiYgoYVmVyaWZ5VG9rZW5TdHJlYW1SZXF1ZXN0EgoKAmlkGAEgASgEEjoKB3JlcXVlc3QYAiABKAsyIS5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuUmVxdWVzdEIGukgD2AEDIo4BChlWZXJpZnlUb2tlblN0cmVhbVJlc3BvbnNlEgoKAmlkGAEgASgEEjYKCHJlc3BvbnNlGAIgASgLMiIubTJtZ2F0ZXdheS52MS5WZXJpZnlUb2tlblJlc3BvbnNlSAASIwoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBnJlc3VsdCpaCgtUb2tlbkZvcm1hdBIcChhUT0tFTl9GT1JNQVRfVU5TUEVDSUZJRUQQABIXChNUT0tFTl9GT1JNQVRfT1BBUVVFEAESFAoQVE9LRU5fRk9STUFUX0pXVBACKj4KBFdhaXQSFAoQV0FJVF9VTlNQRUNJRklFRBAAEhAKDFdBSVRfUkVQTElDQRABEg4KCldBSVRfRkxFRVQQAipaCgtQcm9wYWdhdGlvbhIbChdQUk9QQUdBVElPTl9VTlNQRUNJRklFRBAAEhcKE1BST1BBR0FUSU9OX1JFUExJQ0EQARIVChFQUk9QQUdBVElPTl9GTEVFVBACKo0BCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIRCg1WRVJESUNUX1ZBTElEEAESEwoPVkVSRElDVF9SRVZPS0VEEAISEwoPVkVSRElDVF9FWFBJUkVEEAMSFwoTVkVSRElDVF9OT1RfR1JBTlRFRBAEEhMKD1ZFUkRJQ1RfSU5WQUxJRBAFKn0KBlNvdXJjZRIWChJTT1VSQ0VfVU5TUEVDSUZJRUQQABIRCg1TT1VSQ0VfTUVNT1JZEAESEwoPU09VUkNFX1VQU1RSRUFNEAISEAoMU09VUkNFX0xPQ0FMEAMSDwoLU09VUkNFX0ZBQ1QQBBIQCgxTT1VSQ0VfUkVESVMQBTKQBQoMVG9rZW5TZXJ2aWNlElQKC0NyZWF0ZVRva2VuEiEubTJtZ2F0ZXdheS52MS5DcmVhdGVUb2tlblJlcXVlc3QaIi5tMm1nYXRld2F5LnYxLkNyZWF0ZVRva2VuUmVzcG9uc2USVwoMQWNxdWlyZVRva2VuEiIubTJtZ2F0ZXdheS52MS5BY3F1aXJlVG9rZW5SZXF1ZXN0GiMubTJtZ2F0ZXdheS52MS5BY3F1aXJlVG9rZW5SZXNwb25zZRJRCgpMaXN0VG9rZW5zEiAubTJtZ2F0ZXdheS52MS5MaXN0VG9rZW5zUmVxdWVzdBohLm0ybWdhdGV3YXkudjEuTGlzdFRva2Vuc1Jlc3BvbnNlElQKC1Jldm9rZVRva2VuEiEubTJtZ2F0ZXdheS52MS5SZXZva2VUb2tlblJlcXVlc3QaIi5tMm1nYXRld2F5LnYxLlJldm9rZVRva2VuUmVzcG9uc2USVAoLVmVyaWZ5VG9rZW4SIS5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuUmVxdWVzdBoiLm0ybWdhdGV3YXkudjEuVmVyaWZ5VG9rZW5SZXNwb25zZRJmChFCYXRjaFZlcmlmeVRva2VucxInLm0ybWdhdGV3YXkudjEuQmF0Y2hWZXJpZnlUb2tlbnNSZXF1ZXN0GigubTJtZ2F0ZXdheS52MS5CYXRjaFZlcmlmeVRva2Vuc1Jlc3BvbnNlEmoKEVZlcmlmeVRva2VuU3RyZWFtEicubTJtZ2F0ZXdheS52MS5WZXJpZnlUb2tlblN0cmVhbVJlcXVlc3QaKC5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuU3RyZWFtUmVzcG9uc2UoATABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("CiFtMm1nYXRld2F5L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SDW0ybWdhdGV3YXkudjEijwMKCE0yTVRva2VuEgoKAmlkGAEgASgJEg8KB3N1YmplY3QYAiABKAkSKgoGZm9ybWF0GAMgASgOMhoubTJtZ2F0ZXdheS52MS5Ub2tlbkZvcm1hdBImCgZjbGFpbXMYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDgoGc2NvcGVzGAUgAygJEg8KB3Jldm9rZWQYBiABKAgSGQoRcmV2b2NhdGlvbl9yZWFzb24YByABKAkSDwoHZXhwaXJlZBgIIAEoCBIvCgtleHBpcmVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObGFzdF91c2VkX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi9AEKEkNyZWF0ZVRva2VuUmVxdWVzdBI0CgZmb3JtYXQYASABKA4yGi5tMm1nYXRld2F5LnYxLlRva2VuRm9ybWF0Qgi6SAWCAQIQARI4CgN0dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBKgASJgoGY2xhaW1zGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEkYKEW1pbl9yZW1haW5pbmdfdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBgiAhrCWATIAIlIKE0NyZWF0ZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEhMKBnNlY3JldBgCIAEoCUIDgAEBIvUBChNBY3F1aXJlVG9rZW5SZXF1ZXN0EjQKBmZvcm1hdBgBIAEoDjIaLm0ybWdhdGV3YXkudjEuVG9rZW5Gb3JtYXRCCLpIBYIBAhABEiYKBmNsYWltcxgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRJGChFtaW5fcmVtYWluaW5nX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgYIgIawlgEyABI4CgN0dGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICGsJYBKgAiUwoUQWNxdWlyZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEhMKBnNlY3JldBgCIAEoCUIDgAEBIqcBChFMaXN0VG9rZW5zUmVxdWVzdBIkCgdzdWJqZWN0GAEgASgJQhO6SBByDjIMXm1jaF9cd3syN30kEhcKD2luY2x1ZGVfcmV2b2tlZBgCIAEoCBIXCg9pbmNsdWRlX2V4cGlyZWQYAyABKAgSHAoJcGFnZV9zaXplGAQgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMYgAIiagoSTGlzdFRva2Vuc1Jlc3BvbnNlEicKBnRva2VucxgBIAMoCzIXLm0ybWdhdGV3YXkudjEuTTJNVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhIKCnRvdGFsX3NpemUYAyABKAMi8AEKElJldm9rZVRva2VuUmVxdWVzdBIvCgh0b2tlbl9pZBgBIAEoCUIbukgYchYyFF5tdF9bMC05QS1aYS16XXszMn0kSAASGwoFdG9rZW4YAiABKAlCCoABAbpIBHICEAFIABIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDEisKBHdhaXQYBCABKA4yEy5tMm1nYXRld2F5LnYxLldhaXRCCLpIBYIBAhABEjQKBmZvcm1hdBgFIAEoDjIaLm0ybWdhdGV3YXkudjEuVG9rZW5Gb3JtYXRCCLpIBYIBAhABQg8KBnRhcmdldBIFukgCCAEizQEKE1Jldm9rZVRva2VuUmVzcG9uc2USJgoFdG9rZW4YASABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEg4KBmN1cnNvchgCIAEoCRIvCgtwcm9wYWdhdGlvbhgDIAEoDjIaLm0ybWdhdGV3YXkudjEuUHJvcGFnYXRpb24SHAoUdW5jb25maXJtZWRfcmVwbGljYXMYBCADKAkSLwoLZW5mb3JjZW1lbnQYBSABKA4yGi5tMm1nYXRld2F5LnYxLkVuZm9yY2VtZW50IrABChJWZXJpZnlUb2tlblJlcXVlc3QSGQoFdG9rZW4YASABKAlCCoABAbpIBHICEAESNAoHbWF4X2FnZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIIukgFqgECMgASHAoKbWluX2N1cnNvchgDIAEoCUIIukgFcgMYgAESKwoGcG9saWN5GAQgASgLMhsubTJtZ2F0ZXdheS52MS5WZXJpZnlQb2xpY3kidwoMVmVyaWZ5UG9saWN5EjUKEGFsbG93ZWRfc3ViamVjdHMYASADKAlCG7pIGJIBFRDoByIQcg4yDF5tY2hfXHd7Mjd9JBIwCg9yZXF1aXJlZF9jbGFpbXMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IpECChNWZXJpZnlUb2tlblJlc3BvbnNlEicKB3ZlcmRpY3QYASABKA4yFi5tMm1nYXRld2F5LnYxLlZlcmRpY3QSJgoFdG9rZW4YAiABKAsyFy5tMm1nYXRld2F5LnYxLk0yTVRva2VuEiUKBnNvdXJjZRgDIAEoDjIVLm0ybWdhdGV3YXkudjEuU291cmNlEjEKDW9ic2VydmVkX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmN1cnNvchgFIAEoCRIQCghkZWdyYWRlZBgGIAEoCBItCgxmYWlsZWRfY2hlY2sYByABKA4yFy5tMm1nYXRld2F5LnYxLkp3dENoZWNrIrsBChhCYXRjaFZlcmlmeVRva2Vuc1JlcXVlc3QSHgoGdG9rZW5zGAEgAygJQg6AAQG6SAiSAQUIARDoBxI0CgdtYXhfYWdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgi6SAWqAQIyABIcCgptaW5fY3Vyc29yGAMgASgJQgi6SAVyAxiAARIrCgZwb2xpY3kYBCABKAsyGy5tMm1nYXRld2F5LnYxLlZlcmlmeVBvbGljeSJUChlCYXRjaFZlcmlmeVRva2Vuc1Jlc3BvbnNlEjcKB3Jlc3VsdHMYASADKAsyJi5tMm1nYXRld2F5LnYxLkJhdGNoVmVyaWZ5VG9rZW5zUmVzdWx0IoABChdCYXRjaFZlcmlmeVRva2Vuc1Jlc3VsdBI2CghyZXNwb25zZRgBIAEoCzIiLm0ybWdhdGV3YXkudjEuVmVyaWZ5VG9rZW5SZXNwb25zZUgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZyZXN1bHQiYgoYVmVyaWZ5VG9rZW5TdHJlYW1SZXF1ZXN0EgoKAmlkGAEgASgEEjoKB3JlcXVlc3QYAiABKAsyIS5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuUmVxdWVzdEIGukgD2AEDIo4BChlWZXJpZnlUb2tlblN0cmVhbVJlc3BvbnNlEgoKAmlkGAEgASgEEjYKCHJlc3BvbnNlGAIgASgLMiIubTJtZ2F0ZXdheS52MS5WZXJpZnlUb2tlblJlc3BvbnNlSAASIwoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBnJlc3VsdCpaCgtUb2tlbkZvcm1hdBIcChhUT0tFTl9GT1JNQVRfVU5TUEVDSUZJRUQQABIXChNUT0tFTl9GT1JNQVRfT1BBUVVFEAESFAoQVE9LRU5fRk9STUFUX0pXVBACKj4KBFdhaXQSFAoQV0FJVF9VTlNQRUNJRklFRBAAEhAKDFdBSVRfUkVQTElDQRABEg4KCldBSVRfRkxFRVQQAipeCgtFbmZvcmNlbWVudBIbChdFTkZPUkNFTUVOVF9VTlNQRUNJRklFRBAAEhgKFEVORk9SQ0VNRU5UX1VQU1RSRUFNEAESGAoURU5GT1JDRU1FTlRfR0FURVdBWVMQAipaCgtQcm9wYWdhdGlvbhIbChdQUk9QQUdBVElPTl9VTlNQRUNJRklFRBAAEhcKE1BST1BBR0FUSU9OX1JFUExJQ0EQARIVChFQUk9QQUdBVElPTl9GTEVFVBACKpUDCghKd3RDaGVjaxIZChVKV1RfQ0hFQ0tfVU5TUEVDSUZJRUQQABISCg5KV1RfQ0hFQ0tfRk9STRABEhQKEEpXVF9DSEVDS19IRUFERVIQAhIXChNKV1RfQ0hFQ0tfQUxHT1JJVEhNEAMSEgoOSldUX0NIRUNLX1RZUEUQBBIWChJKV1RfQ0hFQ0tfQ0FURUdPUlkQBRIUChBKV1RfQ0hFQ0tfQ0xBSU1TEAYSFQoRSldUX0NIRUNLX1NVQkpFQ1QQBxIWChJKV1RfQ0hFQ0tfVE9LRU5fSUQQCBIWChJKV1RfQ0hFQ0tfTElGRVRJTUUQCRIUChBKV1RfQ0hFQ0tfSVNTVUVSEAoSEQoNSldUX0NIRUNLX0tFWRALEhcKE0pXVF9DSEVDS19TSUdOQVRVUkUQDBIYChRKV1RfQ0hFQ0tfRVhQSVJBVElPThANEhgKFEpXVF9DSEVDS19OT1RfQkVGT1JFEA4SFwoTSldUX0NIRUNLX0lTU1VFRF9BVBAPEhMKD0pXVF9DSEVDS19HUkFOVBAQKo0BCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIRCg1WRVJESUNUX1ZBTElEEAESEwoPVkVSRElDVF9SRVZPS0VEEAISEwoPVkVSRElDVF9FWFBJUkVEEAMSFwoTVkVSRElDVF9OT1RfR1JBTlRFRBAEEhMKD1ZFUkRJQ1RfSU5WQUxJRBAFKn0KBlNvdXJjZRIWChJTT1VSQ0VfVU5TUEVDSUZJRUQQABIRCg1TT1VSQ0VfTUVNT1JZEAESEwoPU09VUkNFX1VQU1RSRUFNEAISEAoMU09VUkNFX0xPQ0FMEAMSDwoLU09VUkNFX0ZBQ1QQBBIQCgxTT1VSQ0VfUkVESVMQBTKQBQoMVG9rZW5TZXJ2aWNlElQKC0NyZWF0ZVRva2VuEiEubTJtZ2F0ZXdheS52MS5DcmVhdGVUb2tlblJlcXVlc3QaIi5tMm1nYXRld2F5LnYxLkNyZWF0ZVRva2VuUmVzcG9uc2USVwoMQWNxdWlyZVRva2VuEiIubTJtZ2F0ZXdheS52MS5BY3F1aXJlVG9rZW5SZXF1ZXN0GiMubTJtZ2F0ZXdheS52MS5BY3F1aXJlVG9rZW5SZXNwb25zZRJRCgpMaXN0VG9rZW5zEiAubTJtZ2F0ZXdheS52MS5MaXN0VG9rZW5zUmVxdWVzdBohLm0ybWdhdGV3YXkudjEuTGlzdFRva2Vuc1Jlc3BvbnNlElQKC1Jldm9rZVRva2VuEiEubTJtZ2F0ZXdheS52MS5SZXZva2VUb2tlblJlcXVlc3QaIi5tMm1nYXRld2F5LnYxLlJldm9rZVRva2VuUmVzcG9uc2USVAoLVmVyaWZ5VG9rZW4SIS5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuUmVxdWVzdBoiLm0ybWdhdGV3YXkudjEuVmVyaWZ5VG9rZW5SZXNwb25zZRJmChFCYXRjaFZlcmlmeVRva2VucxInLm0ybWdhdGV3YXkudjEuQmF0Y2hWZXJpZnlUb2tlbnNSZXF1ZXN0GigubTJtZ2F0ZXdheS52MS5CYXRjaFZlcmlmeVRva2Vuc1Jlc3BvbnNlEmoKEVZlcmlmeVRva2VuU3RyZWFtEicubTJtZ2F0ZXdheS52MS5WZXJpZnlUb2tlblN0cmVhbVJlcXVlc3QaKC5tMm1nYXRld2F5LnYxLlZlcmlmeVRva2VuU3RyZWFtUmVzcG9uc2UoATABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * M2MToken is what the upstream knows of a token, without its secret.
@@ -367,7 +367,8 @@ export type RevokeTokenRequest = Message<"m2mgateway.v1.RevokeTokenRequest"> & {
     case: "tokenId";
   } | {
     /**
-     * The secret. A token that the upstream does not accept any more cannot be looked up by it: NOT_FOUND.
+     * The secret. An opaque one that the upstream does not accept any more cannot be looked up by it: NOT_FOUND. A JWT is
+     * looked up by its signature where the gateway has the issuer's keys, even if it has expired.
      *
      * @generated from field: string token = 2;
      */
@@ -388,6 +389,14 @@ export type RevokeTokenRequest = Message<"m2mgateway.v1.RevokeTokenRequest"> & {
    * @generated from field: m2mgateway.v1.Wait wait = 4;
    */
   wait: Wait;
+
+  /**
+   * With `token_id`: TOKEN_FORMAT_JWT says that it is the id of a JWT, of which the upstream knows nothing. Nobody can check
+   * that such a JWT exists; its revocation is remembered for the longest that a JWT may live. Ignored with `token`.
+   *
+   * @generated from field: m2mgateway.v1.TokenFormat format = 5;
+   */
+  format: TokenFormat;
 };
 
 /**
@@ -432,6 +441,13 @@ export type RevokeTokenResponse = Message<"m2mgateway.v1.RevokeTokenResponse"> &
    * @generated from field: repeated string unconfirmed_replicas = 4;
    */
   unconfirmedReplicas: string[];
+
+  /**
+   * Who refuses the token.
+   *
+   * @generated from field: m2mgateway.v1.Enforcement enforcement = 5;
+   */
+  enforcement: Enforcement;
 };
 
 /**
@@ -456,7 +472,7 @@ export type VerifyTokenRequest = Message<"m2mgateway.v1.VerifyTokenRequest"> & {
 
   /**
    * The oldest observation of the upstream that may decide; 0 asks the upstream now. Absent: the gateway's verdict TTL.
-   * A known revocation decides whatever the age.
+   * A known revocation decides whatever the age. Of no meaning for a JWT that is checked with the issuer's keys.
    *
    * @generated from field: google.protobuf.Duration max_age = 2;
    */
@@ -542,7 +558,7 @@ export type VerifyTokenResponse = Message<"m2mgateway.v1.VerifyTokenResponse"> &
   source: Source;
 
   /**
-   * When the upstream was asked for what decided. Absent when it was not (SOURCE_LOCAL).
+   * When the upstream was asked for what decided. Absent when it was not: always so with SOURCE_LOCAL.
    *
    * @generated from field: google.protobuf.Timestamp observed_time = 4;
    */
@@ -562,6 +578,13 @@ export type VerifyTokenResponse = Message<"m2mgateway.v1.VerifyTokenResponse"> &
    * @generated from field: bool degraded = 6;
    */
   degraded: boolean;
+
+  /**
+   * With SOURCE_LOCAL: the check of a JWT that failed. Unspecified when none did, or when the string cannot be a token at all.
+   *
+   * @generated from field: m2mgateway.v1.JwtCheck failed_check = 7;
+   */
+  failedCheck: JwtCheck;
 };
 
 /**
@@ -764,7 +787,7 @@ export enum TokenFormat {
   OPAQUE = 1,
 
   /**
-   * A signed JWT. The upstream does not store it: it can be neither listed nor revoked.
+   * A signed JWT. The upstream does not store it: it cannot be listed, and gateways alone can revoke it.
    *
    * @generated from enum value: TOKEN_FORMAT_JWT = 2;
    */
@@ -812,6 +835,41 @@ export const WaitSchema: GenEnum<Wait> = /*@__PURE__*/
   enumDesc(file_m2mgateway_v1_token_service, 1);
 
 /**
+ * Enforcement is who refuses a revoked token.
+ *
+ * @generated from enum m2mgateway.v1.Enforcement
+ */
+export enum Enforcement {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: ENFORCEMENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The upstream and with it everybody who asks it, and the gateways.
+   *
+   * @generated from enum value: ENFORCEMENT_UPSTREAM = 1;
+   */
+  UPSTREAM = 1,
+
+  /**
+   * The gateways of this fleet alone: the token is a JWT. Whoever checks it by its signature elsewhere accepts it until it
+   * expires.
+   *
+   * @generated from enum value: ENFORCEMENT_GATEWAYS = 2;
+   */
+  GATEWAYS = 2,
+}
+
+/**
+ * Describes the enum m2mgateway.v1.Enforcement.
+ */
+export const EnforcementSchema: GenEnum<Enforcement> = /*@__PURE__*/
+  enumDesc(file_m2mgateway_v1_token_service, 2);
+
+/**
  * Propagation is how far a revocation has reached.
  *
  * @generated from enum m2mgateway.v1.Propagation
@@ -843,7 +901,139 @@ export enum Propagation {
  * Describes the enum m2mgateway.v1.Propagation.
  */
 export const PropagationSchema: GenEnum<Propagation> = /*@__PURE__*/
-  enumDesc(file_m2mgateway_v1_token_service, 2);
+  enumDesc(file_m2mgateway_v1_token_service, 3);
+
+/**
+ * JwtCheck is what a JWT was checked for, in the order in which it is done. docs/jwt.md explains each.
+ *
+ * @generated from enum m2mgateway.v1.JwtCheck
+ */
+export enum JwtCheck {
+  /**
+   * None failed.
+   *
+   * @generated from enum value: JWT_CHECK_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Three parts in canonical base64url, two JSON objects, no name twice.
+   *
+   * @generated from enum value: JWT_CHECK_FORM = 1;
+   */
+  FORM = 1,
+
+  /**
+   * No header parameter that would change how it is read or offer a key.
+   *
+   * @generated from enum value: JWT_CHECK_HEADER = 2;
+   */
+  HEADER = 2,
+
+  /**
+   * `alg` is RS256.
+   *
+   * @generated from enum value: JWT_CHECK_ALGORITHM = 3;
+   */
+  ALGORITHM = 3,
+
+  /**
+   * `typ` is JWT, or absent.
+   *
+   * @generated from enum value: JWT_CHECK_TYPE = 4;
+   */
+  TYPE = 4,
+
+  /**
+   * `cat` is that of M2M tokens, or absent.
+   *
+   * @generated from enum value: JWT_CHECK_CATEGORY = 5;
+   */
+  CATEGORY = 5,
+
+  /**
+   * `iss`, `exp`, `iat` and, where it is there, `nbf` are of their types.
+   *
+   * @generated from enum value: JWT_CHECK_CLAIMS = 6;
+   */
+  CLAIMS = 6,
+
+  /**
+   * `sub` is the id of a machine.
+   *
+   * @generated from enum value: JWT_CHECK_SUBJECT = 7;
+   */
+  SUBJECT = 7,
+
+  /**
+   * `jti` is the id of a token.
+   *
+   * @generated from enum value: JWT_CHECK_TOKEN_ID = 8;
+   */
+  TOKEN_ID = 8,
+
+  /**
+   * From `iat` to `exp` is more than nothing and no more than is allowed.
+   *
+   * @generated from enum value: JWT_CHECK_LIFETIME = 9;
+   */
+  LIFETIME = 9,
+
+  /**
+   * `iss` is the issuer, where one is configured.
+   *
+   * @generated from enum value: JWT_CHECK_ISSUER = 10;
+   */
+  ISSUER = 10,
+
+  /**
+   * `kid` names a key of the issuer.
+   *
+   * @generated from enum value: JWT_CHECK_KEY = 11;
+   */
+  KEY = 11,
+
+  /**
+   * The signature is that key's.
+   *
+   * @generated from enum value: JWT_CHECK_SIGNATURE = 12;
+   */
+  SIGNATURE = 12,
+
+  /**
+   * `exp` has not passed. The verdict is EXPIRED.
+   *
+   * @generated from enum value: JWT_CHECK_EXPIRATION = 13;
+   */
+  EXPIRATION = 13,
+
+  /**
+   * `nbf` has passed.
+   *
+   * @generated from enum value: JWT_CHECK_NOT_BEFORE = 14;
+   */
+  NOT_BEFORE = 14,
+
+  /**
+   * `iat` has passed.
+   *
+   * @generated from enum value: JWT_CHECK_ISSUED_AT = 15;
+   */
+  ISSUED_AT = 15,
+
+  /**
+   * `aud` or `scopes` names the verifying machine. The verdict is NOT_GRANTED.
+   *
+   * @generated from enum value: JWT_CHECK_GRANT = 16;
+   */
+  GRANT = 16,
+}
+
+/**
+ * Describes the enum m2mgateway.v1.JwtCheck.
+ */
+export const JwtCheckSchema: GenEnum<JwtCheck> = /*@__PURE__*/
+  enumDesc(file_m2mgateway_v1_token_service, 4);
 
 /**
  * Verdict is the answer to a verification.
@@ -880,7 +1070,7 @@ export enum Verdict {
   EXPIRED = 3,
 
   /**
-   * Valid, but the caller's policy refuses it.
+   * Valid, but the caller's policy refuses it, or it is a JWT that is not granted to the verifying machine.
    *
    * @generated from enum value: VERDICT_NOT_GRANTED = 4;
    */
@@ -899,7 +1089,7 @@ export enum Verdict {
  * Describes the enum m2mgateway.v1.Verdict.
  */
 export const VerdictSchema: GenEnum<Verdict> = /*@__PURE__*/
-  enumDesc(file_m2mgateway_v1_token_service, 3);
+  enumDesc(file_m2mgateway_v1_token_service, 5);
 
 /**
  * Source is what decided a verification.
@@ -929,7 +1119,7 @@ export enum Source {
   UPSTREAM = 2,
 
   /**
-   * The form of the token alone: it cannot be an M2M token.
+   * The token alone: its form, which no M2M token has, or a JWT's claims and signature, checked with the issuer's keys.
    *
    * @generated from enum value: SOURCE_LOCAL = 3;
    */
@@ -954,7 +1144,7 @@ export enum Source {
  * Describes the enum m2mgateway.v1.Source.
  */
 export const SourceSchema: GenEnum<Source> = /*@__PURE__*/
-  enumDesc(file_m2mgateway_v1_token_service, 4);
+  enumDesc(file_m2mgateway_v1_token_service, 6);
 
 /**
  * TokenService mints, lists, revokes and verifies Clerk machine-to-machine (M2M) tokens.
@@ -1008,7 +1198,10 @@ export const TokenService: GenService<{
   },
   /**
    * RevokeToken revokes one token upstream, then records the revocation in the gateway's log, then answers. It is
-   * idempotent: revoking a revoked token succeeds. JWT-format tokens cannot be revoked upstream: NOT_FOUND.
+   * idempotent: revoking a revoked token succeeds.
+   *
+   * The upstream does not store JWT-format tokens and cannot revoke them: for those the log alone is what revokes, until the
+   * token expires, and `enforcement` says so. A JWT is named by itself, or by its id (`jti`) with `format`.
    *
    * If the upstream revoked the token but the log could not record it, the call fails with UNAVAILABLE, reason
    * REVOKED_NOT_BROADCAST: the token is dead upstream and at this replica, and the call is safe to repeat.
