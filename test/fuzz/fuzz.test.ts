@@ -45,7 +45,7 @@ afterAll(async () => {
 
 afterEach(async () => {
   await eventually(() => servers.engine.counts().connections === 1 && servers.openCalls() === 0);
-  expect(servers.engine.counts()).toEqual({ connections: 1, streams: 0 });
+  expect(servers.engine.counts()).toMatchObject({ connections: 1, streams: 0 });
 });
 
 /** Another connection, which nothing that is played may disturb. */

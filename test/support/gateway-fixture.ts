@@ -103,6 +103,8 @@ function environmentOf(emulator: Emulator, keys: GatewayFixtureOptions["keys"] =
     GATEWAY_LISTEN: "127.0.0.1:0",
     GATEWAY_ADMIN_LISTEN: "127.0.0.1:0",
     GATEWAY_DRAIN_GRACE_MS: "5000",
+    // The callers are in this very process: that it is busy with them is no reason to refuse them.
+    GATEWAY_SHED_DELAY_MS: "0",
     CLERK_API_URL: emulator.url,
     CLERK_MAX_REQUESTS_PER_SECOND: "100000",
     ...(keys === "instance" ? {} : { CLERK_MACHINE_SECRET_KEY: emulator.machine("billing").secretKey }),

@@ -56,6 +56,7 @@ export async function startHostile(options: HostileOptions = {}): Promise<Hostil
       GATEWAY_LISTEN: "127.0.0.1:0",
       GATEWAY_ADMIN_LISTEN: "127.0.0.1:0",
       GATEWAY_DRAIN_GRACE_MS: "0",
+      GATEWAY_SHED_DELAY_MS: "0",
       GATEWAY_LOG_LEVEL: "trace",
       CLERK_API_URL: options.upstreamUrl ?? emulator.url,
       CLERK_MACHINE_SECRET_KEY: emulator.machine("billing").secretKey,
