@@ -51,10 +51,10 @@ export function pinned(
   return list === "" ? [command, [...args]] : ["taskset", ["--cpu-list", list, command, ...args]];
 }
 
-/** Moves this process to a core; what it starts afterwards inherits that. */
-export function moveSelf(core: number | undefined): void {
+/** Moves a process to a core, this one if none is named; what it starts afterwards inherits that. */
+export function moveProcess(core: number | undefined, pid = process.pid): void {
   if (core === undefined) return;
-  execFileSync("taskset", ["--all-tasks", "--pid", "--cpu-list", `${core}`, `${process.pid}`], { stdio: "ignore" });
+  execFileSync("taskset", ["--all-tasks", "--pid", "--cpu-list", `${core}`, `${pid}`], { stdio: "ignore" });
 }
 
 /** `0-2,5` as numbers. */

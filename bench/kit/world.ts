@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type CertificateFiles, makeCertificateFiles } from "../../test/support/certificates.ts";
 import { findBinary, unpackBinary } from "../../test/support/redis/redis-binary.ts";
 import { freePort, RedisProcess } from "../../test/support/redis/redis-process.ts";
-import { type Cores, moveSelf, planCores } from "./cpu-pinning.ts";
+import { type Cores, moveProcess, planCores } from "./cpu-pinning.ts";
 import { BenchEmulator } from "./emulator.ts";
 import { compilePrograms } from "./programs.ts";
 import { StockClient } from "./stock-client.ts";
@@ -36,7 +36,7 @@ export async function createWorld(): Promise<World> {
     for (const each of folders) rmSync(each, { recursive: true, force: true });
   });
   // Redis inherits the core.
-  moveSelf(cores.support);
+  moveProcess(cores.support);
   const redisPort = await freePort();
   const redis = new RedisProcess({
     binary: (await findBinary()) ?? (await unpackBinary()),
@@ -45,7 +45,7 @@ export async function createWorld(): Promise<World> {
   });
   folders.push(redis.directory);
   await redis.start();
-  moveSelf(cores.load);
+  moveProcess(cores.load);
   const emulator = await BenchEmulator.start(folder, cores.support);
   let certificate: CertificateFiles | undefined;
   return {

@@ -18,6 +18,8 @@ const LINGER_MS = 1000;
 const MAX_DROPPED_BYTES = 1024 * 1024;
 /** What a client that sends without a pause has read before all others get their turn; the kernel gives 64 KiB at once. */
 const TURN_BYTES = 64 * 1024;
+/** Calls past the lanes that are begun in one turn; each may take tenths of a millisecond. */
+const TURN_CALLS = 4;
 /** Input that comes within so long is of one turn. */
 const TURN_MS = 5;
 
@@ -33,7 +35,10 @@ export class Connection implements StreamsOwner {
   #isReading = false;
   #turnBeganMs = this.#openedAtMs;
   #turnBytes = 0;
+  #callsBefore = 0;
   #isWaitingForTurn = false;
+  /** What has come and is read at the next turn. */
+  #held: Buffer | undefined;
   #droppedBytes = 0;
   #isPaused = false;
   /** Nothing is read or written any more; what was written is on its way out. */
@@ -55,7 +60,7 @@ export class Connection implements StreamsOwner {
     const { socket } = this;
     this.#output = new Output(socket, context.slabs);
     this.#streams = new Streams(context, this, this.#output, this.#openedAtMs);
-    this.#reader = new FrameReader(this.#streams, context.limits);
+    this.#reader = new FrameReader(this.#streams, context.limits, () => this.#isSated);
     socket.on("drain", this.#onDrain);
     // A client that has said its last word cannot open windows any more.
     socket.once("end", () => {
@@ -138,9 +143,11 @@ export class Connection implements StreamsOwner {
     const nowMs = performance.now();
     this.#activeAtMs = nowMs;
     this.#isReading = true;
+    this.#callsBefore = this.#context.turns.calls;
     this.#streams.begin(nowMs);
+    let read = length;
     try {
-      this.#reader.read(bytes, length);
+      read = this.#reader.read(bytes, length);
     } catch (error) {
       this.#fail(error);
     }
@@ -148,7 +155,17 @@ export class Connection implements StreamsOwner {
     this.#streams.finish();
     this.#noteMidway(nowMs);
     this.flush();
-    this.#takeTurns(length, nowMs);
+    if (read < length) this.#hold(bytes, read, length);
+    else this.#takeTurns(length, nowMs);
+  }
+
+  get #isSated(): boolean {
+    return this.#context.turns.calls - this.#callsBefore >= TURN_CALLS;
+  }
+
+  #hold(bytes: Buffer, start: number, end: number): void {
+    this.#held = Buffer.from(bytes.subarray(start, end));
+    this.#waitForTurn();
   }
 
   /** The runtime reads up to two mebibytes of one connection before it looks at the next. */
@@ -160,14 +177,21 @@ export class Connection implements StreamsOwner {
     this.#turnBytes += bytes;
     if (this.#turnBytes < TURN_BYTES || this.#isPaused || this.#isOver || this.#isWaitingForTurn) return;
     this.#turnBytes = 0;
+    this.#waitForTurn();
+  }
+
+  #waitForTurn(): void {
     this.#isWaitingForTurn = true;
     this.socket.pause();
-    setImmediate(this.#onTurn);
+    this.#context.turns.wait(this.#onTurn);
   }
 
   readonly #onTurn = (): void => {
     this.#isWaitingForTurn = false;
-    if (!this.#isPaused) this.socket.resume();
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#onRead(held, held.length);
+    if (!this.#isPaused && !this.#isWaitingForTurn) this.socket.resume();
   };
 
   readonly #onDrain = (): void => {

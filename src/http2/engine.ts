@@ -6,6 +6,7 @@ import type { UnreadTotal } from "./receive-window.ts";
 import type { ServerStream } from "./server-stream.ts";
 import { newReadBuffer } from "./socket-reading.ts";
 import type { StreamTotal } from "./stream-table.ts";
+import { Turns } from "./turns.ts";
 import type { UnaryLane } from "./unary-lane.ts";
 
 export interface EngineOptions {
@@ -30,6 +31,7 @@ export interface EngineContext {
   readonly readBuffer: Buffer;
   readonly unread: UnreadTotal;
   readonly streams: StreamTotal;
+  readonly turns: Turns;
   readonly onStream: (stream: ServerStream) => void;
   readonly onError: (error: unknown) => void;
   /** Has the connection's output sent before the next event is looked at. */
@@ -60,6 +62,7 @@ export class Http2Engine {
   #sweeping: NodeJS.Timeout | undefined;
 
   constructor({ lanes, onStream, onError, limits }: EngineOptions) {
+    const turns = new Turns();
     this.#context = {
       limits: { ...DEFAULT_LIMITS, ...limits },
       lanes: new Map(lanes.map((lane) => [lane.path, lane])),
@@ -67,7 +70,11 @@ export class Http2Engine {
       readBuffer: newReadBuffer(),
       unread: { bytes: 0 },
       streams: { open: 0, refused: 0 },
-      onStream,
+      turns,
+      onStream: (stream) => {
+        turns.calls += 1;
+        onStream(stream);
+      },
       onError,
       flushLater: (connection) => this.#flushLater(connection),
       onConnectionClosed: (connection) => this.#onConnectionClosed(connection),

@@ -20,6 +20,7 @@ import {
   uint31At,
   WINDOW_UPDATE,
 } from "./frame.ts";
+import { expectConnection, expectLength, expectRequest, expectStream } from "./frame-checks.ts";
 import { ConnectionError, ErrorCode } from "./protocol-error.ts";
 
 /**
@@ -66,6 +67,7 @@ const EMPTY = Buffer.alloc(0);
 export class FrameReader {
   readonly #sink: FrameSink;
   readonly #limits: EngineLimits;
+  readonly #isSated: () => boolean;
   /** Bytes of the preface still to come. */
   #prefaceLeft = PREFACE.length;
   #sawSettings = false;
@@ -77,9 +79,11 @@ export class FrameReader {
   /** A header block whose end has not come: nothing else may come before it (RFC 9113, 4.3). */
   #block: OpenBlock | undefined;
 
-  constructor(sink: FrameSink, limits: EngineLimits) {
+  /** @param isSated whether enough has been read for now */
+  constructor(sink: FrameSink, limits: EngineLimits, isSated: () => boolean) {
     this.#sink = sink;
     this.#limits = limits;
+    this.#isSated = isSated;
   }
 
   /** Whether the client is in the middle of a frame or of a header block. */
@@ -89,18 +93,21 @@ export class FrameReader {
 
   /**
    * Reads the first `length` of `bytes`, which may hold anything else after the call.
+   * @returns how many have been read: fewer once enough has been; the next call must begin with the others
    * @throws ConnectionError
    */
-  read(bytes: Buffer, length: number): void {
+  read(bytes: Buffer, length: number): number {
     let position = this.#prefaceLeft > 0 ? this.#readPreface(bytes, length) : 0;
     if (this.#restBytes > 0) position = this.#finishFrame(bytes, position, length);
     while (length - position >= FRAME_HEADER_BYTES) {
+      if (this.#isSated()) return position;
       const end = position + FRAME_HEADER_BYTES + lengthAt(bytes, position);
       if (end > length) break;
       this.#readFrame(bytes, position, end);
       position = end;
     }
     if (position < length) this.#keep(bytes, position, length, length - position);
+    return length;
   }
 
   #readPreface(bytes: Buffer, length: number): number {
@@ -277,22 +284,4 @@ function paddingAt(bytes: Buffer, start: number, end: number): number {
   if (start === end) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a padded frame without padding length");
   if (padding >= end - start) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "more padding than payload");
   return padding;
-}
-
-/** Even streams are the server's, and always idle for nothing is pushed (RFC 9113, 5.1.1). */
-function expectRequest(streamId: number): void {
-  if ((streamId & 1) === 0)
-    throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a frame needs a stream of the client's");
-}
-
-function expectStream(streamId: number): void {
-  if (streamId === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a frame needs a stream");
-}
-
-function expectConnection(streamId: number): void {
-  if (streamId !== 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "a frame is the connection's own");
-}
-
-function expectLength(length: number, expected: number): void {
-  if (length !== expected) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame of a wrong size");
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { getPriority, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Order, Report, Told } from "./attacker.ts";
 import type { Tally } from "./siege.ts";
@@ -11,6 +12,8 @@ export class AttackerProcess {
 
   constructor() {
     this.#child = fork(fileURLToPath(new URL("attacker.ts", import.meta.url)), { execArgv: ["--import", "tsx"] });
+    // It must not keep the innocent from its core, which in life would not run on the same machine.
+    if (this.#child.pid !== undefined) setPriority(this.#child.pid, Math.min(19, getPriority() + 10));
     this.#gone = once(this.#child, "exit").then(() => {
       throw new Error("the attackers' process ended");
     });

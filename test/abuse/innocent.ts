@@ -28,6 +28,8 @@ export class Innocent {
   #streamId = -1;
   #message: Buffer = Buffer.alloc(0);
   #onEnd: (error?: Error) => void = () => {};
+  /** Calls that were refused for too much work: no answer, but no wrong one either. */
+  refused = 0;
 
   constructor(target: Target, token: string) {
     const message = toBinary(VerifyTokenRequestSchema, create(VerifyTokenRequestSchema, { token }));
@@ -51,7 +53,7 @@ export class Innocent {
    * Asks until `isOver`, `atLeast` times in any case.
    *
    * @returns how long each answer took, in milliseconds
-   * @throws Error when an answer is another than VALID from memory, or none
+   * @throws Error when an answer is another than VALID from memory, or the connection or call is cut
    */
   async ask(isOver: () => boolean, atLeast: number): Promise<number[]> {
     await this.#opened;
@@ -75,7 +77,9 @@ export class Innocent {
       this.#streamId += 2;
       this.#message = Buffer.alloc(0);
       this.#onEnd = (error) => {
-        const failure = error ?? problemOf(this.#message);
+        const isRefused = error === undefined && this.#message.length === 0;
+        if (isRefused) this.refused += 1;
+        const failure = isRefused ? undefined : (error ?? problemOf(this.#message));
         if (failure === undefined) resolve();
         else reject(failure);
       };
@@ -105,7 +109,6 @@ export class Innocent {
 }
 
 function problemOf(message: Buffer): Error | undefined {
-  if (message.length < 5) return new Error("the innocent's call was refused");
   const { verdict, source } = fromBinary(VerifyTokenResponseSchema, message.subarray(5));
   if (verdict === Verdict.VALID && source === Source.MEMORY) return undefined;
   return new Error(`the innocent was answered ${Verdict[verdict]} from ${Source[source]}`);

@@ -8,22 +8,23 @@ export interface Outcome {
   /** Connections that the attackers opened, and that were closed on them or refused. */
   readonly opened: number;
   readonly closed: number;
-  /** The innocent's latencies. */
-  readonly idleMs: readonly number[];
-  readonly underAttackMs: readonly number[];
+  /** How long the innocent's calls took. */
+  readonly latenciesMs: readonly number[];
+  /** How many of them were refused. */
+  readonly refused: number;
   readonly peakMiB: number;
 }
 
 export interface RunOptions {
   readonly connections: number;
-  /** How long the innocent asks, before and from when all of the attack's connections have been opened. */
+  /** How long the innocent asks from when all of the attack's connections have been opened. */
   readonly durationMs: number;
   readonly atLeastCalls: number;
 }
 
 const SAMPLE_MS = 50;
 
-/** Lets an innocent client ask, first in peace and then beside an attack. Rejects when it is not answered from memory. */
+/** Lets an innocent client ask beside an attack. Rejects when it is answered otherwise than from memory. */
 export async function runAttack(
   attack: Attack,
   parts: { readonly victim: Victim; readonly attacker: AttackerProcess; readonly innocent: Innocent },
@@ -31,7 +32,7 @@ export async function runAttack(
 ): Promise<Outcome> {
   const { victim, attacker, innocent } = parts;
   const { target, token } = victim;
-  const idleMs = await innocent.ask(after(durationMs), atLeastCalls);
+  const refusedBefore = innocent.refused;
   let peakMiB = victim.residentMiB;
   const sampling = setInterval(() => {
     peakMiB = Math.max(peakMiB, victim.residentMiB);
@@ -43,15 +44,15 @@ export async function runAttack(
     isOver = after(durationMs);
   });
   try {
-    const [underAttackMs] = await Promise.all([innocent.ask(() => isReady && isOver(), atLeastCalls), begun]);
+    const [latenciesMs] = await Promise.all([innocent.ask(() => isReady && isOver(), atLeastCalls), begun]);
     const { opened, closed } = await attacker.end();
-    return { attack: attack.name, opened, closed, idleMs, underAttackMs, peakMiB };
+    return { attack: attack.name, opened, closed, latenciesMs, refused: innocent.refused - refusedBefore, peakMiB };
   } finally {
     clearInterval(sampling);
   }
 }
 
-function after(durationMs: number): () => boolean {
+export function after(durationMs: number): () => boolean {
   const endMs = performance.now() + durationMs;
   return () => performance.now() >= endMs;
 }

@@ -89,6 +89,11 @@ export class Victim implements AsyncDisposable {
     return this.#process.residentBytes() / 2 ** 20;
   }
 
+  /** Which process it is. */
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
   /** What it has written to standard error. */
   get errors(): string {
     return this.#process.stderr;

@@ -35,7 +35,7 @@ export const FLOODS: readonly Attack[] = [
     name: "rapid reset (CVE-2023-44487)",
     over: "tcp and tls",
     options: H2,
-    connections: [4, 8],
+    connections: [2, 8],
     serve(socket) {
       const nextId = ids();
       socket.write(OPENING);
@@ -51,7 +51,7 @@ export const FLOODS: readonly Attack[] = [
     name: "CONTINUATION flood (CVE-2024-27316)",
     over: "tcp and tls",
     options: H2,
-    connections: [4, 8],
+    connections: [2, 8],
     serve(socket) {
       socket.write(OPENING);
       socket.write(headers(1, BLOCK, { endHeaders: false }));
@@ -63,7 +63,7 @@ export const FLOODS: readonly Attack[] = [
     name: "HPACK bomb",
     over: "tcp and tls",
     options: H2,
-    connections: [4, 8],
+    connections: [2, 8],
     serve(socket) {
       const nextId = ids();
       const kept = Buffer.concat([Buffer.from([0x40, 1, 0x78, 0x7f, 0x81, 0x1e]), Buffer.alloc(3968, "v")]);
@@ -77,7 +77,7 @@ export const FLOODS: readonly Attack[] = [
     name: "SETTINGS flood",
     over: "tcp and tls",
     options: H2,
-    connections: [4, 8],
+    connections: [2, 8],
     serve(socket) {
       socket.write(OPENING);
       const many = repeat(AT_ONCE, () => settings({ 1: 4096, 4: 65_535 }));
@@ -88,7 +88,7 @@ export const FLOODS: readonly Attack[] = [
     name: "PING flood, answers never read",
     over: "tcp and tls",
     options: { announced: "h2", reads: false },
-    connections: [4, 8],
+    connections: [2, 8],
     serve(socket) {
       socket.write(OPENING);
       const many = repeat(AT_ONCE, () => ping());
@@ -99,7 +99,7 @@ export const FLOODS: readonly Attack[] = [
     name: "1 MiB of HTTP/1.1 headers",
     over: "tcp and tls",
     options: { announced: "http/1.1", reads: true },
-    connections: [20, 100],
+    connections: [5, 100],
     serve(socket) {
       socket.write(`POST ${VERIFY} HTTP/1.1\r\nhost: x\r\nx: `);
       socket.write(Buffer.alloc(MEBIBYTE, "a"));
@@ -109,7 +109,7 @@ export const FLOODS: readonly Attack[] = [
     name: "1 MiB of HTTP/2 headers",
     over: "tcp and tls",
     options: H2,
-    connections: [20, 100],
+    connections: [5, 100],
     serve(socket) {
       socket.write(OPENING);
       // A literal of a mebibyte, in CONTINUATION frames.
@@ -122,7 +122,7 @@ export const FLOODS: readonly Attack[] = [
     name: "verification streams that are never read",
     over: "tcp and tls",
     options: { announced: "h2", reads: false },
-    connections: [20, 100],
+    connections: [5, 100],
     serve(socket, { token }) {
       socket.write(OPENING);
       socket.write(headers(1, requestFields(VERIFY_STREAM, GRPC)));
@@ -137,7 +137,7 @@ export const FLOODS: readonly Attack[] = [
     name: "flood of made-up tokens over gRPC",
     over: "tcp and tls",
     options: H2,
-    connections: [4, 8],
+    connections: [2, 8],
     serve(socket) {
       const nextId = ids();
       socket.write(OPENING);
@@ -157,7 +157,7 @@ export const FLOODS: readonly Attack[] = [
     name: "flood of made-up tokens over Connect",
     over: "tcp and tls",
     options: { announced: "http/1.1", reads: true },
-    connections: [8, 32],
+    connections: [4, 32],
     serve(socket) {
       pour(socket, () => {
         const body = `{"token":"${madeUpToken()}"}`;

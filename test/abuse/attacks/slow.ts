@@ -20,7 +20,7 @@ export const SLOW: readonly Attack[] = [
     name: "slow HTTP/1.1 headers",
     over: "tcp and tls",
     options: H1,
-    connections: [200, 2000],
+    connections: [50, 2000],
     serve(socket) {
       socket.write(`${H1_HEAD}x-a: `);
       drip(socket, 1000, () => BYTE);
@@ -30,7 +30,7 @@ export const SLOW: readonly Attack[] = [
     name: "slow HTTP/1.1 bodies",
     over: "tcp and tls",
     options: H1,
-    connections: [200, 2000],
+    connections: [50, 2000],
     serve(socket) {
       socket.write(`${H1_HEAD}content-length: 1000000\r\n\r\n{`);
       drip(socket, 1000, () => BYTE);
@@ -40,7 +40,7 @@ export const SLOW: readonly Attack[] = [
     name: "HTTP/2 prefaces that never end",
     over: "tcp and tls",
     options: H2,
-    connections: [200, 2000],
+    connections: [50, 2000],
     serve(socket) {
       socket.write("PRI * HTTP/2.0\r\n");
     },
@@ -49,7 +49,7 @@ export const SLOW: readonly Attack[] = [
     name: "slow HTTP/2 headers",
     over: "tcp and tls",
     options: H2,
-    connections: [200, 2000],
+    connections: [50, 2000],
     serve(socket) {
       socket.write(OPENING);
       // A literal of which 16,384 bytes are announced.
@@ -63,7 +63,7 @@ export const SLOW: readonly Attack[] = [
     name: "TLS handshakes that never end",
     over: "tls",
     options: { announced: undefined, reads: true },
-    connections: [200, 2000],
+    connections: [50, 2000],
     serve(socket) {
       socket.write(Buffer.from("16030102000100", "hex"));
     },
@@ -72,7 +72,7 @@ export const SLOW: readonly Attack[] = [
     name: "streams whose requests never end",
     over: "tcp and tls",
     options: H2,
-    connections: [20, 100],
+    connections: [5, 100],
     serve(socket) {
       socket.write(OPENING);
       for (let at = 0; at < STREAMS; at++) {
@@ -106,7 +106,7 @@ export const SLOW: readonly Attack[] = [
     name: "idle connections",
     over: "tcp and tls",
     options: H2,
-    connections: [2000, 10_000],
+    connections: [300, 10_000],
     serve(socket) {
       socket.write(OPENING);
     },
@@ -115,7 +115,7 @@ export const SLOW: readonly Attack[] = [
     name: "clients that vanish, watching",
     over: "tcp and tls",
     options: { announced: "h2", reads: false },
-    connections: [200, 2000],
+    connections: [50, 2000],
     serve(socket) {
       socket.write(OPENING);
       socket.write(headers(1, requestFields(WATCH, GRPC)));
