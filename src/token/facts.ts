@@ -26,10 +26,6 @@ export function isSubjectFact(fact: RevocationFact): fact is SubjectFact {
   return "issuedBeforeMs" in fact;
 }
 
-function isKeyFact(fact: RevocationFact): fact is KeyFact {
-  return "keyId" in fact;
-}
-
 /** The machine whose tokens a fact is about; `undefined` when that is not known, or when it is about any machine's. */
 export function machineOf(fact: RevocationFact): MachineId | undefined {
   return "keyId" in fact ? undefined : fact.subject;
