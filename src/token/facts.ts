@@ -1,4 +1,4 @@
-import type { KeyFact, RevocationFact, SubjectFact } from "./ports.ts";
+import type { RevocationFact, SubjectFact } from "./ports.ts";
 import type { MachineId, Token, TokenId } from "./token.ts";
 
 /** What a fact is about: facts with one key are about the same thing, and the strictest of them says it all. */
