@@ -143,7 +143,10 @@ export async function openGateway(
     status: () => encodeStatus(wireStatus(takeStatus(parts), undefined)),
     tls: () => reloads.tls,
     async listen() {
-      port.rpc = await startRpcServer({ ...rpcOptions, tls: reloads.tls }, listener);
+      const { tls } = reloads;
+      port.rpc = await startRpcServer({ ...rpcOptions, tls }, listener);
+      // What was replaced while the port was being opened was told to nobody.
+      if (reloads.tls !== undefined && reloads.tls !== tls) port.rpc.useTls(reloads.tls);
       return port.rpc.url;
     },
     close() {

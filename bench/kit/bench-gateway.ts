@@ -52,6 +52,7 @@ export class BenchGateway {
       GATEWAY_LOG_LEVEL: "info",
       GATEWAY_LISTEN: address.text,
       GATEWAY_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
+      ...(world.variables.has("GATEWAY_CALLERS_FILE") && { GATEWAY_CALLERS_FILE: world.caller.file }),
       ...(await tlsEnvironment(world, address)),
       ...transportEnvironment(world, options.transport),
       ...options.env,

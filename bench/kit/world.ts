@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type CertificateFiles, makeCertificateFiles } from "../../test/support/certificates.ts";
 import { findBinary, unpackBinary } from "../../test/support/redis/redis-binary.ts";
 import { freePort, RedisProcess } from "../../test/support/redis/redis-process.ts";
+import { type BenchCaller, makeCaller } from "./caller.ts";
 import { type Cores, moveProcess, planCores } from "./cpu-pinning.ts";
 import { BenchEmulator } from "./emulator.ts";
 import { compilePrograms } from "./programs.ts";
@@ -17,6 +18,7 @@ export interface World {
   readonly redisPort: number;
   readonly emulator: BenchEmulator;
   readonly client: StockClient;
+  readonly caller: BenchCaller;
   /** The environment variables that this build of the gateway knows. */
   readonly variables: ReadonlySet<string>;
   /** The path of a peer's compiled server. */
@@ -55,6 +57,7 @@ export async function createWorld(): Promise<World> {
     redisPort,
     emulator,
     client: StockClient.load(),
+    caller: makeCaller(folder),
     variables: await knownVariables(),
     program: compilePrograms(),
     tls: () => {

@@ -13,6 +13,8 @@ export interface Target {
   /** Sent as the body of a POST; without it the path is fetched with GET. */
   readonly bodyFile: string | undefined;
   readonly contentType: string;
+  /** Sent as a header of every request, where given. */
+  readonly authorization?: string | undefined;
   /** Bytes in the DATA frames of one right answer; its length may vary by `slackBytes`. */
   readonly answerBytes: number;
   readonly slackBytes: number;
@@ -110,7 +112,7 @@ export function assertAnswers(result: LoadResult, { answerBytes, slackBytes }: T
 }
 
 function argsFor(target: Target, { connections, inFlight, seconds, ratePerSecond }: Pressure): string[] {
-  const { address, path, bodyFile, contentType } = target;
+  const { address, path, bodyFile, contentType, authorization } = target;
   const socket = socketPath(address);
   const scheme = address.carrier === "tls" ? "https" : "http";
   return [
@@ -121,6 +123,7 @@ function argsFor(target: Target, { connections, inFlight, seconds, ratePerSecond
     ...(ratePerSecond === undefined ? [] : [`--rps=${ratePerSecond}`]),
     ...(bodyFile === undefined ? [] : [`--data=${bodyFile}`, `--header=content-type: ${contentType}`]),
     "--header=te: trailers",
+    ...(authorization === undefined ? [] : [`--header=authorization: ${authorization}`]),
     ...(socket === undefined ? [] : [`--base-uri=unix:${socket}`]),
     `${scheme}://${socket === undefined ? address.text : "localhost"}${path}`,
   ];

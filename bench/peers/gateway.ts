@@ -50,6 +50,7 @@ export async function runningGateway(
       path: world.client.path,
       bodyFile,
       contentType: "application/grpc",
+      authorization: world.caller.authorization,
       answerBytes: 5 + material.answer.length,
       slackBytes: ANSWER_SLACK_BYTES,
     },

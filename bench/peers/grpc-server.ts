@@ -32,6 +32,7 @@ export async function startGrpcServer(
       path: world.client.path,
       bodyFile: material.requestFile,
       contentType: "application/grpc",
+      authorization: world.caller.authorization,
       answerBytes: 5 + material.answer.length,
       slackBytes: 0,
     },

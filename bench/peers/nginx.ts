@@ -36,6 +36,7 @@ export const nginx: Peer = {
         path: "/answer",
         bodyFile: undefined,
         contentType: "application/grpc",
+        authorization: world.caller.authorization,
         answerBytes: length,
         slackBytes: 0,
       },

@@ -70,7 +70,15 @@ export const opa: Peer = {
     const path = "/v1/data/m2m/verdict";
     const answer = await decide(`http://${address.text}${path}`, body);
     return {
-      target: { address, path, bodyFile, contentType: "application/json", answerBytes: answer.length, slackBytes: 0 },
+      target: {
+        address,
+        path,
+        bodyFile,
+        contentType: "application/json",
+        authorization: world.caller.authorization,
+        answerBytes: answer.length,
+        slackBytes: 0,
+      },
       usage: () => child.usage(),
       confirm: () => Promise.resolve(),
       stop: () => child.stop(),
