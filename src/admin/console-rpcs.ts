@@ -22,7 +22,7 @@ export interface ConsoleCall {
 
 /**
  * Why a call is not served, or `undefined` when it may be. Four guards, each for another attack:
- * - only loopback: the port has no TLS and, in a cluster, is open to whoever scrapes it;
+ * - only loopback: in a cluster the port is open to whoever scrapes it, mostly without TLS;
  * - only names of this machine: a page whose name was rebound to loopback has its own name in Host;
  * - only the console's origin: a page elsewhere has its own in Origin, and `null` is anybody's;
  * - only POST: nothing that a link, an image or a prefetch could trigger.

@@ -1,4 +1,5 @@
 import { GatewayError } from "./errors.ts";
+import { keyIdOf } from "./jwt.ts";
 import { unsure } from "./pool-failure.ts";
 import { lastsFor, type PooledToken, pooledToken } from "./pooled-token.ts";
 import type { Clock, Upstream } from "./ports.ts";
@@ -90,7 +91,7 @@ export class TokenSupply {
     try {
       const created = await upstream.createToken({ format, ttlSeconds, claims, minRemainingTtlSeconds }, signal);
       const isNew = minRemainingTtlSeconds === undefined;
-      return { ...pooledToken(asItDatesItself(created), askedAtMs, this.#options), isNew };
+      return { ...pooledToken(asItTellsItself(created), askedAtMs, this.#options), isNew };
     } catch (error) {
       const isRefused = error instanceof GatewayError && error.reason === "UPSTREAM_REJECTED_REQUEST";
       if (isRefused && minRemainingTtlSeconds !== undefined && minRemainingTtlSeconds > 1) return undefined;
@@ -130,8 +131,12 @@ function leastSecondsOf({ kind, needMs, wants, lifetimeMs }: Order, maxAgeMs: nu
   return leastSeconds * 1_000 < lifetimeMs ? leastSeconds : undefined;
 }
 
-/** A JWT says in whole seconds when it was minted, and all who check it go by that: so must who asks whether it is revoked. */
-function asItDatesItself({ token, secret }: CreatedToken): CreatedToken {
+/**
+ * A JWT says itself when it was minted, in whole seconds, and which key signed it. All who check it go by that, and so must
+ * who asks whether it is revoked.
+ */
+function asItTellsItself({ token, secret }: CreatedToken): CreatedToken {
   if (token.format !== "jwt") return { token, secret };
-  return { token: { ...token, createdAtMs: Math.floor(token.createdAtMs / 1_000) * 1_000 }, secret };
+  const createdAtMs = Math.floor(token.createdAtMs / 1_000) * 1_000;
+  return { token: { ...token, createdAtMs, keyId: keyIdOf(secret) }, secret };
 }

@@ -1171,8 +1171,8 @@ export const TokenService: GenService<{
   /**
    * AcquireToken gives a token to call others with, from the gateway's memory while it holds one of the same format, ttl
    * and claims with enough life left. It is renewed before it ends, all who ask at once share one creation, and one that
-   * was revoked is given to nobody once the revocation has been applied here. Many callers hold the same token: where it
-   * must be one's own, use CreateToken.
+   * was revoked is given to nobody once the revocation has been applied here. Where callers are
+   * told apart each has tokens of its own; else many hold the same one. Where it must be nobody else's, use CreateToken.
    *
    * Needs a machine secret key, as CreateToken does. No creation that failed is repeated for its caller; the failure is
    * given to all who ask, with RetryInfo, until the upstream is asked again. UNAVAILABLE, reason TOKEN_UNSURE: no token is
