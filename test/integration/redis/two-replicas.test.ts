@@ -95,10 +95,12 @@ describe("two replicas on one Redis", () => {
     const { a, b } = await startTwo();
     await a.revoke(tokenId(4), "fleet");
     await b.verify(secretOf(5));
+    const { epoch } = b.revocations.applied;
     await redis.flushAll();
     await vi.waitFor(async () => {
       const newcomer = await fleet.add("c");
       expect(newcomer.revocations.find(tokenId(4))).toBeDefined();
+      expect(b.revocations.applied.epoch).not.toBe(epoch);
     }, 10_000);
     expect(await b.verify(secretOf(5))).toMatchObject({ verdict: "valid", source: "upstream" });
   });
