@@ -19,16 +19,25 @@ export interface Failure {
 /** How many shorter histories are tried to explain a failure. */
 const MOST_ATTEMPTS = 300;
 
-/** Plays the histories of `count` seeds, up to the first that breaks a promise. */
-export async function explore(modules: DomainModules, firstSeed: number, count: number): Promise<Exploration> {
+/**
+ * Plays the histories of `count` seeds, up to the first that breaks a promise.
+ *
+ * @param step from one seed to the next: `JWTS_IN_EVERY`, from a multiple of it on, for histories that all have JWTs
+ */
+export async function explore(
+  modules: DomainModules,
+  firstSeed: number,
+  count: number,
+  step = 1,
+): Promise<Exploration> {
   const counts = new Map<string, number>();
-  for (let seed = firstSeed; seed < firstSeed + count; seed += 1) {
+  for (let seed = firstSeed, played = 1; played <= count; seed += step, played += 1) {
     const plan = drawPlan(seed);
     const outcome = await simulate(plan, modules);
     for (const [what, times] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + times);
     const [violation] = outcome.violations;
     if (violation !== undefined) {
-      return { histories: seed - firstSeed + 1, counts, failure: { seed, violation, plan } };
+      return { histories: played, counts, failure: { seed, violation, plan } };
     }
   }
   return { histories: count, counts, failure: undefined };

@@ -13,8 +13,8 @@ describe("the simulation", () => {
     expect(failure).toBeUndefined();
   });
 
-  it.each(MUTANTS)("notices when $name", { timeout: 120_000 }, async ({ edits }) => {
-    const { failure } = await tryOut(edits, MOST_HISTORIES);
+  it.each(MUTANTS)("notices when $name", { timeout: 120_000 }, async ({ edits, seeds }) => {
+    const { failure } = await tryOut(edits, MOST_HISTORIES, seeds);
     expect(failure).toBeDefined();
   });
 
@@ -24,10 +24,10 @@ describe("the simulation", () => {
   });
 });
 
-async function tryOut(edits: readonly Edit[], histories: number) {
+async function tryOut(edits: readonly Edit[], histories: number, { first, step } = { first: 1, step: 1 }) {
   const domain: MutatedDomain = await loadMutated(edits);
   try {
-    return await explore(domain.modules, 1, histories);
+    return await explore(domain.modules, first, histories, step);
   } finally {
     domain.remove();
   }

@@ -1,7 +1,11 @@
+import { JWTS_IN_EVERY } from "./simulation.ts";
+
 /** One mistake in the domain. Each `before` must occur exactly once in its file. */
 export interface Mutant {
   readonly name: string;
   readonly edits: readonly Edit[];
+  /** From which seed on and by which step histories are played, where few of the first ones show it. */
+  readonly seeds?: { readonly first: number; readonly step: number };
 }
 
 export interface Edit {
@@ -136,16 +140,22 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("watchers miss what came while they were being served", "watch.ts", [
     ["this.#position = entry.cursor;", "this.#position = this.#options.revocations.applied;"],
   ]),
-  mutant("a JWT whose signature is remembered is not checked against the facts", "jwt-verifier.ts", [
+  jwtMutant("a JWT whose signature is remembered is not checked against the facts", "jwt-verifier.ts", [
     [
       'if (isRevoked(known, this.#options.revocations)) return verificationOf("revoked", token, "fact", undefined);',
       "",
     ],
   ]),
-  mutant("a JWT is VALID without a fresh view of the facts", "staleness-guard.ts", [
+  jwtMutant("a JWT is VALID without a fresh view of the facts", "staleness-guard.ts", [
     ["if (!this.#feed.isFresh(nowMs) || !this.#feed.isSettled(nowMs)) return this.#allowsUnsyncedJwts;", ""],
   ]),
-  mutant("a new epoch counts as whole at once", "staleness-guard.ts", [[" || !this.#feed.isSettled(nowMs)", ""]]),
+  {
+    ...jwtMutant("a new epoch counts as whole at once", "staleness-guard.ts", [
+      [" || !this.#feed.isSettled(nowMs)", ""],
+    ]),
+    // Of 5,000 histories one shows it: a log is lost, and a JWT verified before the fact that it lost has come back.
+    seeds: { first: 12_000, step: JWTS_IN_EVERY },
+  },
   mutant("a watermark moves back", "facts.ts", [
     ["...(held.issuedBeforeMs >= fact.issuedBeforeMs ? held : fact)", "...fact"],
   ]),
@@ -173,4 +183,8 @@ export const BEYOND: readonly { readonly name: string; readonly why: string }[] 
 
 function mutant(name: string, file: string, replacements: readonly (readonly [string, string])[]): Mutant {
   return { name, edits: replacements.map(([before, after]) => ({ file, before, after })) };
+}
+
+function jwtMutant(...mistake: Parameters<typeof mutant>): Mutant {
+  return { ...mutant(...mistake), seeds: { first: JWTS_IN_EVERY, step: JWTS_IN_EVERY } };
 }

@@ -27,7 +27,7 @@ const LONGEST_CALL_MS = 15_000;
 const CONVERGES_WITHIN_MS = 10_000;
 const WATCHERS = 2;
 /** One in so many histories has JWTs too: they cost half as much again. */
-const JWTS_IN_EVERY = 3;
+export const JWTS_IN_EVERY = 3;
 
 /** Plays one history. The same plan and the same classes give the same outcome. */
 export async function simulate(plan: Plan, modules: DomainModules, traced = false): Promise<Outcome> {
