@@ -153,7 +153,7 @@ export const MUTANTS: readonly Mutant[] = [
     ...jwtMutant("a new epoch counts as whole at once", "staleness-guard.ts", [
       [" || !this.#feed.isSettled(nowMs)", ""],
     ]),
-    // Of 5,000 histories one shows it: a log is lost, and a JWT verified before the fact that it lost has come back.
+    // Of some 4,000 histories with JWTs one shows it: a log is lost, and a JWT verified before the fact that it lost has come back.
     seeds: { first: 12_000, step: JWTS_IN_EVERY },
   },
   mutant("a watermark moves back", "facts.ts", [
