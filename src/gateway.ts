@@ -20,7 +20,7 @@ import { createHealth } from "./rpc/health.ts";
 import { LoopDelay } from "./rpc/loop-delay.ts";
 import { encodeStatus } from "./rpc/merge-status.ts";
 import type { RequestListener } from "./rpc/request-listener.ts";
-import { createRpcListener, type RpcServer, startRpcServer } from "./rpc/rpc-server.ts";
+import { createRpcListener, type RpcServer, type RpcServerOptions, startRpcServer } from "./rpc/rpc-server.ts";
 import type { FilesSnapshot } from "./status/snapshots.ts";
 import { type FreshnessSnapshot, type StatusParts, takeFreshness, takeStatus } from "./status.ts";
 import { systemClock } from "./system-clock.ts";
@@ -143,10 +143,7 @@ export async function openGateway(
     status: () => encodeStatus(wireStatus(takeStatus(parts), undefined)),
     tls: () => reloads.tls,
     async listen() {
-      const { tls } = reloads;
-      port.rpc = await startRpcServer({ ...rpcOptions, tls }, listener);
-      // What was replaced while the port was being opened was told to nobody.
-      if (reloads.tls !== undefined && reloads.tls !== tls) port.rpc.useTls(reloads.tls);
+      port.rpc = await openPort(rpcOptions, reloads, listener);
       return port.rpc.url;
     },
     close() {
@@ -164,6 +161,14 @@ interface Port {
 
 function withReloads(files: FilesSnapshot, more: FilesSnapshot["reloads"]): FilesSnapshot {
   return { ...files, reloads: [...files.reloads, ...more] };
+}
+
+async function openPort(options: RpcServerOptions, reloads: Reloads, listener: RequestListener): Promise<RpcServer> {
+  const { tls } = reloads;
+  const rpc = await startRpcServer({ ...options, tls }, listener);
+  // What was replaced while the port was being opened was told to nobody.
+  if (reloads.tls !== undefined && reloads.tls !== tls) rpc.useTls(reloads.tls);
+  return rpc;
 }
 
 /** Load balancers are given time to notice first; then streams end, and calls under way finish. */
