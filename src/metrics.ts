@@ -10,8 +10,8 @@ export interface Metrics {
   readonly contentType: string;
   /** All metrics in the Prometheus text format, values owned elsewhere as of now. Rejects when the snapshot cannot be taken. */
   render(): Promise<string>;
-  /** @param count how many calls ended alike, 1 when not given */
-  recordRpc(rpc: RpcRecord, count?: number): void;
+  /** @param count how many calls ended alike, each after `durationMs`; 1 when not given */
+  recordRpc(rpc: RpcRecord, durationMs: number, count?: number): void;
   /** What `recordRpc` was told so far. */
   callCounts(): CallsSnapshot;
 }
@@ -30,7 +30,7 @@ export function createMetrics(version: string, snapshot: () => StatusSnapshot): 
   calls.register(registry, PREFIX);
   return {
     contentType: registry.contentType,
-    recordRpc: (rpc, count = 1) => calls.record(rpc, count),
+    recordRpc: (rpc, durationMs, count = 1) => calls.record(rpc, durationMs, count),
     callCounts: () => calls.counts,
     render: async () => {
       status = snapshot();

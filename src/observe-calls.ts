@@ -17,6 +17,9 @@ export interface CallObservers {
   readonly tracing: Tracing | undefined;
 }
 
+/** What calls are that a lane answers. */
+const ANSWERED = { ...VERIFY_LANE_LABELS, code: "OK" } as const;
+
 /** Has calls counted, logged and traced, each by those who do. */
 export function observeCalls({ metrics, recentErrors, log, logsAll, tracing }: CallObservers): LanesObservers {
   const requestIds = new RequestIds();
@@ -29,17 +32,19 @@ export function observeCalls({ metrics, recentErrors, log, logsAll, tracing }: C
         return name;
       };
       const onEnd = (report: CallReport) => {
-        metrics.recordRpc(report);
-        recentErrors.note(report, 1);
+        metrics.recordRpc(report, report.durationMs);
+        recentErrors.note(report);
         log.ended(report, { requestId: requestId(), ...span?.ids });
         span?.end(report);
       };
       return { onEnd, requestId, run: span?.run };
     },
-    onCalls(report, count) {
-      metrics.recordRpc(report, count);
-      recentErrors.note(report, count);
-      if (logsAll) for (let n = 0; n < count; n += 1) log.debug(report, { requestId: requestIds.of(undefined) });
+    // Called for each chunk of input that has such calls: makes nothing unless somebody debugs.
+    onAnswered(count, durationMs) {
+      metrics.recordRpc(ANSWERED, durationMs, count);
+      if (!logsAll) return;
+      const report = { ...ANSWERED, reason: undefined, durationMs, error: undefined };
+      for (let n = 0; n < count; n += 1) log.debug(report, { requestId: requestIds.of(undefined) });
     },
     watch: watchOf(log, requestIds, tracing),
   };
@@ -48,16 +53,15 @@ export function observeCalls({ metrics, recentErrors, log, logsAll, tracing }: C
 /** `undefined` where neither traces nor lines are to be had, so that lanes are as fast as they can be. */
 function watchOf(log: CallLog, requestIds: RequestIds, tracing: Tracing | undefined): LaneWatch | undefined {
   if (tracing === undefined && !log.hasAccessLines) return undefined;
-  const labels = VERIFY_LANE_LABELS;
   return {
     traced: new Share(tracing?.lane.rootRatio ?? 0),
     logged: log.share,
-    isTraced: (header) => tracing?.lane.samples(labels, header),
+    isTraced: (header) => tracing?.lane.samples(ANSWERED, header),
     note({ header, ...span }, { isTraced, isLogged }) {
-      const ids = isTraced ? tracing?.lane.record(labels, header, span) : undefined;
+      const ids = isTraced ? tracing?.lane.record(ANSWERED, header, span) : undefined;
       if (!isLogged) return;
       const { outcome, startedAtMs, endedAtMs } = span;
-      const call = { ...labels, code: "OK", reason: undefined, durationMs: endedAtMs - startedAtMs, error: undefined };
+      const call = { ...ANSWERED, reason: undefined, durationMs: endedAtMs - startedAtMs, error: undefined };
       log.access({ ...call, outcome }, { requestId: requestIds.of(header("x-request-id")), ...ids });
     },
   };

@@ -22,8 +22,7 @@ export class RecentErrors {
     return [...this.#kinds.values()].reverse();
   }
 
-  /** @param count how many calls ended alike */
-  note({ service, method, code, reason }: CallReport, count: number): void {
+  note({ service, method, code, reason }: CallReport): void {
     // Whoever leaves knows it, and watchers leave all the time.
     if (reason === undefined || code === "CANCELLED") return;
     const key = `${service}/${method} ${code} ${reason}`;
@@ -31,7 +30,7 @@ export class RecentErrors {
     const lastAtMs = this.#wallMs();
     const firstAtMs = known?.firstAtMs ?? lastAtMs;
     this.#kinds.delete(key);
-    this.#kinds.set(key, { service, method, code, reason, count: (known?.count ?? 0) + count, firstAtMs, lastAtMs });
+    this.#kinds.set(key, { service, method, code, reason, count: (known?.count ?? 0) + 1, firstAtMs, lastAtMs });
     if (this.#kinds.size > MAX_KINDS) this.#dropOldest();
   }
 

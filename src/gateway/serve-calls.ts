@@ -78,7 +78,7 @@ export function rpcOptionsOf(
     access: access.control,
     ownKeys,
     onAudit: access.onAudit,
-    onCall: metrics.recordRpc,
+    onCall: (report) => metrics.recordRpc(report, report.durationMs),
     observe: observers.observe,
     lanes: createLanes(dependencies, access.control, observers),
   };

@@ -45,7 +45,7 @@ interface Family {
 /** docs/metrics.md: what the metrics say of themselves, and the labels seen when every kind of sample is there. */
 export async function metricsMarkdown(): Promise<string> {
   const metrics = createMetrics("", () => FULL);
-  metrics.recordRpc({ service: "", method: "", code: "", durationMs: 0 });
+  metrics.recordRpc({ service: "", method: "", code: "" }, 0);
   const families = parseFamilies(await metrics.render()).filter(({ name }) => name.startsWith("m2m_gateway_"));
   const rows = families.map(
     ({ name, type, labels, help }) => `| \`${name}\` | ${type} | ${[...labels].map(labelText).join("; ")} | ${help} |`,

@@ -9,7 +9,6 @@ export interface RpcRecord {
   readonly method: string;
   /** The status, for example `ok` or `unavailable`. */
   readonly code: string;
-  readonly durationMs: number;
 }
 
 // From a tenth of a millisecond, an answer from memory, to ten seconds, longer than an upstream call may take.
@@ -37,7 +36,7 @@ export class RpcCalls {
   #other: MethodCalls | undefined;
 
   /** @param count how many calls ended alike, each after `durationMs` */
-  record({ service, method, code, durationMs }: RpcRecord, count: number): void {
+  record({ service, method, code }: RpcRecord, durationMs: number, count: number): void {
     const calls = this.#methods.get(service)?.get(method) ?? this.#begin(service, method);
     calls.codes.set(code, (calls.codes.get(code) ?? 0) + count);
     const durationS = durationMs / 1000;

@@ -1,7 +1,6 @@
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import type { AccessControl } from "./access-control.ts";
 import type { ObserveCall } from "./call-observer.ts";
-import type { CallReport } from "./call-report.ts";
 import type { Lanes } from "./engine-http2.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { createVerifyLane, type VerifyLaneOptions } from "./verify-lane.ts";
@@ -18,8 +17,8 @@ export const VERIFY_LANE_LABELS = {
 
 export interface LanesObservers {
   readonly observe: ObserveCall;
-  /** Told of calls that ended alike, with their number. */
-  readonly onCalls: (report: CallReport, count: number) => void;
+  /** Told how many calls with `VERIFY_LANE_LABELS` were answered at once, all of them well, and how long that took. */
+  readonly onAnswered: (count: number, durationMs: number) => void;
   /** `undefined` where no call of VerifyToken is to be looked at. */
   readonly watch: LaneWatch | undefined;
 }
@@ -27,11 +26,8 @@ export interface LanesObservers {
 export function createLanes(
   dependencies: RpcDependencies,
   access: AccessControl,
-  { observe, onCalls, watch }: LanesObservers,
+  { observe, onAnswered, watch }: LanesObservers,
 ): Lanes {
-  const onAnswered = (count: number, durationMs: number) => {
-    onCalls({ ...VERIFY_LANE_LABELS, code: "OK", reason: undefined, durationMs, error: undefined }, count);
-  };
   const { verifier } = dependencies;
   const verifyLane = (lane: VerifyLaneOptions["verifier"]) =>
     createVerifyLane({ ...dependencies, verifier: lane, access, onAnswered });
