@@ -12,6 +12,8 @@ export interface TokenPressure {
   readonly tokens: number;
   /** In turn, so that each token is asked about when all others have been, or at random. */
   readonly order: "in turn" | "random";
+  /** As many calls as that, if time allows; without end where not given. */
+  readonly calls?: number;
 }
 
 export interface TokenLoadResult {
@@ -37,7 +39,7 @@ const FILL_IN_FLIGHT = 2;
  * @throws Error when an answer is not VALID
  */
 export async function runTokenLoad(address: Address, pressure: TokenPressure): Promise<TokenLoadResult> {
-  const { connections, inFlight, seconds, tokens, order } = pressure;
+  const { connections, inFlight, seconds, tokens, order, calls = Number.POSITIVE_INFINITY } = pressure;
   let turn = 0;
   const next = () => (order === "random" ? Math.floor(Math.random() * tokens) : turn++ % tokens);
   const bodies = new RequestBodies();
@@ -51,7 +53,7 @@ export async function runTokenLoad(address: Address, pressure: TokenPressure): P
     };
     const answered = (isValid: boolean, connection: RawConnection) => {
       if (!isValid) return fail(new Error("an answer was not VALID"));
-      if (performance.now() >= endAtMs) return finish();
+      if (performance.now() >= endAtMs || done >= calls) return finish();
       done += 1;
       ask(connection);
     };

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { BenchGateway } from "../kit/bench-gateway.ts";
 import type { Figures } from "../kit/record.ts";
 import { rounded, summarize } from "../kit/statistics.ts";
-import { verifyAll } from "../load/token-load.ts";
+import { runTokenLoad, verifyAll } from "../load/token-load.ts";
 import { measureTokens } from "./cases.ts";
 import type { Section, SectionContext } from "./section.ts";
 
@@ -12,6 +12,9 @@ const QUICK_SIZE = 100_000;
 /** The most that may be set. */
 const CACHE_BYTES = 8_589_934_592;
 const SETTLE_MS = 2_000;
+const PRESSURE = { connections: 8, inFlight: 16 } as const;
+/** Longer than it takes to ask for each token once. */
+const LONG_S = 600;
 
 /**
  * The gateway's own program with everything on but Redis and the upstream: the one would need as much memory again, the
@@ -32,7 +35,7 @@ export const cacheSize: Section = {
       for (let round = 1; round <= options.rounds; round += 1) {
         for (const { size, gateway } of filled) {
           world.log(`round ${round} of ${options.rounds}: ${size} tokens`);
-          const pressure = { connections: 8, inFlight: 16, tokens: size, order: "random" } as const;
+          const pressure = { ...PRESSURE, tokens: size, order: "random" } as const;
           await measureTokens(gateway, { ...pressure, seconds: options.warmUpSeconds }, "memory");
           const measured = await measureTokens(gateway, { ...pressure, seconds: options.seconds }, "memory");
           rounds.get(size)?.push(measured.requestsPerSecond);
@@ -72,6 +75,8 @@ async function fill({ world, record }: SectionContext, size: number): Promise<Be
     const startedAtMs = performance.now();
     await verifyAll(gateway.address, size);
     const seconds = (performance.now() - startedAtMs) / 1000;
+    // Each token's first answer is made when it is asked for: what is measured is what all later ones cost.
+    await runTokenLoad(gateway.address, { ...PRESSURE, tokens: size, order: "in turn", calls: size, seconds: LONG_S });
     await pause(SETTLE_MS);
     const heldBytes = gateway.child.usage().rssBytes - emptyBytes;
     const known = await gateway.cachedTokens();
