@@ -6,7 +6,7 @@ import { createOwnKeys } from "./own-keys.ts";
 import type { VerdictScope } from "./redis/options.ts";
 import { openRedisTier, openRedisVerdicts, verdictScope } from "./redis-tier.ts";
 import { Budget } from "./token/budget.ts";
-import { createDigester } from "./token/digest.ts";
+import { Digester } from "./token/digest.ts";
 import { JwtVerifier } from "./token/jwt-verifier.ts";
 import type { Clock, Fleet, RevocationLog, VerdictStore } from "./token/ports.ts";
 import { Publisher } from "./token/publisher.ts";
@@ -62,12 +62,12 @@ export function createDomain(
     pool.distrust();
   });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
-  let digest = createDigester(upstream.verifyScope);
+  const digester = new Digester(upstream.verifyScope);
   const asking = { cache, ...facts, admitUnknown, clock, minCursorTimeoutMs: config.clerk.timeoutMs };
   const jwtKeys = openJwtKeys(config, log, clock, upstream);
   const verifier = new Verifier({
     ...{ ...asking, ...finders, upstream, store },
-    digest: (presented) => digest(presented),
+    digester,
     credential: () => upstream.credential,
     jwts: jwtKeys && new JwtVerifier({ ...jwtKeys, cache, revocations: facts.revocations, clock }),
     allowsUnsyncedJwts: config.jwt.whenUnsynced === "allow",
@@ -85,7 +85,7 @@ export function createDomain(
     upstream.useKeys(keys);
     jwtKeys?.renew();
     if (upstream.credential === before) return;
-    digest = createDigester(upstream.verifyScope);
+    digester.useScope(upstream.verifyScope);
     shared.useScope?.(verdictScope(config, upstream.verifyScope, keys.machineSecretKey ?? keys.secretKey));
     cache.clear();
     pool.distrust();
@@ -117,7 +117,7 @@ interface RevokingParts {
   readonly shared: Shared;
   readonly facts: ReturnType<typeof createFacts>;
   /** What verifiers have in common, whoever's key they ask with. */
-  readonly asking: Omit<VerifierOptions, "upstream" | "store" | "digest">;
+  readonly asking: Omit<VerifierOptions, "upstream" | "store" | "digester">;
 }
 
 /** What revokes, and what decides and revokes with keys of callers' own where they may bring any. */

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import { createDigester } from "./token/digest.ts";
+import { Digester } from "./token/digest.ts";
 import { GatewayError } from "./token/errors.ts";
 import type { VerdictStore } from "./token/ports.ts";
 import { Revoker, type RevokerOptions } from "./token/revoker.ts";
@@ -16,7 +16,10 @@ export interface OwnKeyServices {
 
 export interface OwnKeysOptions {
   readonly upstream: ClerkUpstream;
-  readonly verifier: Omit<VerifierOptions, "upstream" | "store" | "digest" | "credential" | "revalidator" | "sweeper">;
+  readonly verifier: Omit<
+    VerifierOptions,
+    "upstream" | "store" | "digester" | "credential" | "revalidator" | "sweeper"
+  >;
   readonly revoker: Omit<RevokerOptions, "upstream" | "verifier">;
   /** Verdicts that replicas share under a credential; `undefined` where there are none. */
   readonly storeOf: (scope: string, key: string) => VerdictStore | undefined;
@@ -57,6 +60,6 @@ export function createOwnKeys(options: OwnKeysOptions): (key: string) => OwnKeyS
 function createServices({ upstream: shared, verifier: parts, revoker, storeOf }: OwnKeysOptions, key: string) {
   const upstream = shared.withOwnKey(key);
   const scope = upstream.verifyScope;
-  const verifier = new Verifier({ ...parts, upstream, store: storeOf(scope, key), digest: createDigester(scope) });
+  const verifier = new Verifier({ ...parts, upstream, store: storeOf(scope, key), digester: new Digester(scope) });
   return { upstream, verifier, revoker: new Revoker({ ...revoker, upstream, verifier }) };
 }

@@ -20,7 +20,7 @@ export interface UnaryLane {
    * @param reply what `admit` gave for the head of the call
    * @returns how many bytes it wrote; 0 to serve the call the ordinary way. Must not throw, nor keep `body`.
    */
-  answer(body: Uint8Array, start: number, end: number, target: Buffer, offset: number, reply: LaneReply): number;
+  answer(body: Buffer, start: number, end: number, target: Buffer, offset: number, reply: LaneReply): number;
   /** Told, after a chunk of input, how many of its calls were answered and how long the chunk took, in milliseconds. */
   answered(count: number, durationMs: number): void;
 }

@@ -1,4 +1,4 @@
-import { createDigester } from "../token/digest.ts";
+import { Digester } from "../token/digest.ts";
 import type { KnownToken } from "../token/observation.ts";
 import type { Clock, VerdictStore } from "../token/ports.ts";
 import type { TokenSecret } from "../token/token.ts";
@@ -27,23 +27,23 @@ export class MemoryVerdictStore implements VerdictStore {
   readonly #clock: Clock;
   readonly #ttlMs: number;
   readonly #shared: SharedVerdicts;
-  readonly #digest: (presented: string) => string;
+  readonly #digester: Digester;
 
   constructor({ clock, scope, ttlMs, shared = new SharedVerdicts() }: MemoryVerdictStoreOptions) {
     this.#clock = clock;
     this.#ttlMs = ttlMs;
     this.#shared = shared;
     // The same key everywhere: stores that share must find each other's verdicts.
-    this.#digest = createDigester(scope, Buffer.alloc(32));
+    this.#digester = new Digester(scope, Buffer.alloc(32));
   }
 
   async get(secret: TokenSecret, epoch: string): Promise<KnownToken | undefined> {
-    const kept = this.#find(this.#shared.verdicts, `${epoch}:${this.#digest(secret)}`);
+    const kept = this.#find(this.#shared.verdicts, `${epoch}:${this.#digester.of(secret)}`);
     return kept === undefined ? undefined : { ...kept, uses: 0 };
   }
 
   async claim(secret: TokenSecret, leaseMs: number): Promise<boolean> {
-    const key = this.#digest(secret);
+    const key = this.#digester.of(secret);
     if (this.#find(this.#shared.claims, key)) return false;
     this.#shared.claims.set(key, { value: true, untilMs: this.#clock.monotonicMs() + leaseMs });
     return true;
@@ -54,7 +54,7 @@ export class MemoryVerdictStore implements VerdictStore {
     const lifeMs = Math.min(this.#ttlMs, (token.expiresAtMs ?? Number.POSITIVE_INFINITY) - observedAtMs);
     const untilMs = observedAtMonotonicMs + lifeMs;
     if (untilMs <= this.#clock.monotonicMs()) return;
-    this.#shared.verdicts.set(`${epoch}:${this.#digest(secret)}`, { value: { ...observation }, untilMs });
+    this.#shared.verdicts.set(`${epoch}:${this.#digester.of(secret)}`, { value: { ...observation }, untilMs });
   }
 
   #find<T>(kept: Map<string, Kept<T>>, key: string): T | undefined {

@@ -85,12 +85,15 @@ export class Decisions {
     return this.#position < this.#decided.length;
   }
 
-  push({ id, request }: VerifyTokenStreamRequest): void {
+  push(request: VerifyTokenStreamRequest): void {
+    const { caller } = this.#options;
+    if (caller?.allowance.take(1) === false) this.refuse(request.id, rateLimited(caller));
+    else this.pushCounted(request);
+  }
+
+  /** For a request that has been counted against the caller's rate. */
+  pushCounted({ id, request }: VerifyTokenStreamRequest): void {
     const { check, caller, signal } = this.#options;
-    if (caller?.allowance.take(1) === false) {
-      this.refuse(id, rateLimited(caller));
-      return;
-    }
     this.#open += 1;
     try {
       const checked = check(request);
@@ -100,7 +103,7 @@ export class Decisions {
     }
   }
 
-  /** For a request that breaks no rule, demands nothing beyond a verdict, and has been counted against the caller's rate. */
+  /** The same for a request that breaks no rule and demands nothing beyond a verdict. */
   pushPlain(id: bigint, presented: string): void {
     const { caller, signal } = this.#options;
     this.#open += 1;

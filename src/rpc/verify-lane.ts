@@ -8,10 +8,10 @@ import type { AccessControl } from "./access-control.ts";
 import { ENVELOPE_HEAD_BYTES, OK_TRAILERS, plainGrpcHeaders } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { AnswerState, encodedDecision, MAX_ANSWER_BYTES } from "./verify-answer-bytes.ts";
-import { readPlainRequest } from "./verify-request-bytes.ts";
+import { tokenInRequest } from "./verify-request-bytes.ts";
 
 export interface VerifyLaneOptions extends Pick<RpcDependencies, "revocations" | "isDegraded" | "maxMessageBytes"> {
-  readonly verifier: Pick<Verifier, "recall" | "count">;
+  readonly verifier: Pick<Verifier, "recallBytes" | "count">;
   readonly access: AccessControl;
   /** Told how many calls were answered at once and how long that took. Every one ended well. */
   readonly onAnswered: (count: number, durationMs: number) => void;
@@ -53,13 +53,13 @@ class VerifyLane implements UnaryLane {
     return { headers, trailers: OK_TRAILERS, badge };
   }
 
-  answer(body: Uint8Array, start: number, end: number, target: Buffer, offset: number, { badge }: VerifyReply): number {
+  answer(body: Buffer, start: number, end: number, target: Buffer, offset: number, { badge }: VerifyReply): number {
     if (end - start > this.#options.maxMessageBytes) return 0;
     const caller = this.#options.access.guard.callers.identify(badge);
     if (caller === undefined || !caller.roles.has("verify") || caller.allowance.isBusy) return 0;
-    const presented = readPlainRequest(body, start, end);
-    if (presented === undefined) return 0;
-    const verification = this.#options.verifier.recall(presented, caller.subjects);
+    const tokenAt = tokenInRequest(body, start, end);
+    if (tokenAt === 0) return 0;
+    const verification = this.#options.verifier.recallBytes(body, tokenAt, end, caller.subjects);
     if (verification === undefined) return 0;
     const decision = encodedDecision(verification);
     const state = this.#state.encoded();

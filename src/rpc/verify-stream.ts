@@ -10,6 +10,7 @@ import { encodeFields } from "../http2/hpack-encoder.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
 import { canceled, type GatewayError } from "../token/errors.ts";
 import type { Verification } from "../token/verification.ts";
+import { visibleText } from "../token/visible-text.ts";
 import type { CallReporter } from "./call-report.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { rateLimited } from "./guard.ts";
@@ -159,10 +160,9 @@ export class VerifyStream implements StreamConsumer {
 
   #onMessage(source: Buffer, from: number, to: number): void {
     const { plain, dependencies } = this.#kit;
-    const presented = plain.read(source, from, to);
-    if (presented === undefined) {
-      // A copy: fields that are not known stay views of what they were read from.
-      this.#decisions.push(parse(Buffer.from(source.subarray(from, to))));
+    const tokenAt = plain.read(source, from, to);
+    if (tokenAt === 0) {
+      this.#decisions.push(parse(source, from, to));
       return;
     }
     const { idFrom, idTo } = plain;
@@ -172,13 +172,15 @@ export class VerifyStream implements StreamConsumer {
       return;
     }
     if (this.#hasRoom) {
-      const verification = dependencies.verifier.recall(presented, caller.subjects);
+      const verification = dependencies.verifier.recallBytes(source, tokenAt, to, caller.subjects);
       if (verification !== undefined && this.#answer(source, idFrom, idTo, verification)) {
         dependencies.verifier.count(verification);
         return;
       }
     }
-    this.#decisions.pushPlain(idIn(source, idFrom, idTo), presented);
+    const presented = visibleText(source, tokenAt, to);
+    if (presented === undefined) this.#decisions.pushCounted(parse(source, from, to));
+    else this.#decisions.pushPlain(idIn(source, idFrom, idTo), presented);
   }
 
   /** False for an answer that cannot be put together from its parts; nothing has happened then. */
@@ -259,9 +261,10 @@ export class VerifyStream implements StreamConsumer {
 }
 
 /** @throws ConnectError as the framework does */
-function parse(message: Buffer): VerifyTokenStreamRequest {
+function parse(source: Buffer, from: number, to: number): VerifyTokenStreamRequest {
   try {
-    return fromBinary(VerifyTokenStreamRequestSchema, message);
+    // A copy: fields that are not known stay views of what they were read from.
+    return fromBinary(VerifyTokenStreamRequestSchema, Buffer.from(source.subarray(from, to)));
   } catch (error) {
     throw new ConnectError("parse binary: malformed", Code.Internal, undefined, undefined, error);
   }

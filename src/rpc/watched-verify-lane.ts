@@ -25,7 +25,7 @@ export interface LaneWatch {
   note(call: AnsweredCall, how: { readonly isTraced: boolean; readonly isLogged: boolean }): void;
 }
 
-type LaneVerifier = Pick<Verifier, "recall" | "count">;
+type LaneVerifier = Pick<Verifier, "recallBytes" | "count">;
 
 /**
  * The lane of VerifyToken where calls are traced or logged. A call that is looked at is answered where all are, so that
@@ -42,7 +42,7 @@ export class WatchedVerifyLane implements UnaryLane {
   constructor(verifier: LaneVerifier, createLane: (verifier: LaneVerifier) => UnaryLane, watch: LaneWatch) {
     this.#watch = watch;
     this.#lane = createLane({
-      recall: (presented, subjects) => verifier.recall(presented, subjects),
+      recallBytes: (bytes, start, end, subjects) => verifier.recallBytes(bytes, start, end, subjects),
       count: (verification) => {
         this.#answered = verification;
         verifier.count(verification);
@@ -57,7 +57,7 @@ export class WatchedVerifyLane implements UnaryLane {
     return reply === undefined ? undefined : new WatchedReply(reply, head, this.#watch);
   }
 
-  answer(body: Uint8Array, start: number, end: number, target: Buffer, offset: number, reply: LaneReply): number {
+  answer(body: Buffer, start: number, end: number, target: Buffer, offset: number, reply: LaneReply): number {
     if (!(reply instanceof WatchedReply)) return 0;
     const { traced, logged } = this.#watch;
     const isTraced = reply.isTraced ?? traced.isDue;

@@ -5,8 +5,12 @@ import { goodClaims, makeIssuerKey, mint, mintRaw, NOW_S, RULES } from "../../te
 import { BILLING, token, tokenId } from "../../test/support/tokens.ts";
 import { GatewayError } from "./errors.ts";
 import { IssuerKeys } from "./issuer-keys.ts";
+import type { RevocationFact } from "./ports.ts";
+import type { Recorder } from "./recorder.ts";
 import { FixedKey, type Jwk, parsePublicKey } from "./signing-keys.ts";
 import type { TokenSecret } from "./token.ts";
+import type { Verification } from "./verification.ts";
+import type { Verifier } from "./verifier.ts";
 
 const KEY = makeIssuerKey();
 const NEXT = makeIssuerKey("ins_next");
@@ -44,51 +48,63 @@ function withFixedKey(options: Parameters<typeof createDomain>[0] = {}) {
   return createDomain({ ...options, jwts: { keys: new FixedKey(parsePublicKey(KEY.pem)), rules: RULES } });
 }
 
+/** What memory decides: the same of bytes as of a string. */
+function recall(verifier: Verifier, presented: string): Verification | undefined {
+  const bytes = Buffer.from(` ${presented} `);
+  const verification = verifier.recallBytes(bytes, 1, bytes.length - 1);
+  expect(verifier.recall(presented)).toEqual(verification);
+  return verification;
+}
+
 describe("the verdict on a JWT", () => {
   it("is given at once, from memory when its signature was checked before, and shared by those who ask", async () => {
     const { verifier, cache } = await withFixedKey();
-    const first = verifier.recall(good);
+    const first = recall(verifier, good);
     expect(first).toMatchObject({ verdict: "valid", source: "local" });
     expect(cache.knownCount).toBe(1);
-    expect(verifier.recall(good)).toBe(verifier.recall(good));
+    expect(verifier.recall(good)).toBe(recall(verifier, good));
     expect(verifier.verify(verifyRequest(good, { maxAgeMs: 0 }))).toMatchObject({ verdict: "valid", source: "local" });
   });
 
   it("is checked against the time on every call: the signature is remembered, not the verdict", async () => {
     const { verifier, clock } = await withFixedKey();
-    expect(verifier.recall(good)).toMatchObject({ verdict: "valid" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "valid" });
     clock.advance(3_604_998);
-    expect(verifier.recall(good)).toMatchObject({ verdict: "valid" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "valid" });
     clock.advance(1);
-    expect(verifier.recall(good)).toMatchObject({
+    expect(recall(verifier, good)).toMatchObject({
       verdict: "expired",
       failedCheck: "expiration",
       token: { id: tokenId(1) },
     });
     clock.jumpWall(-3_700_000);
-    expect(verifier.recall(good)).toMatchObject({ verdict: "invalid", failedCheck: "not_before" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "invalid", failedCheck: "not_before" });
   });
 
   it("is checked against the caller's policy on every call", async () => {
     const { verifier } = await withFixedKey();
     const policy = { allowedSubjects: new Set([RULES.machineId ?? BILLING]), requiredClaims: new Map() };
-    expect(verifier.recall(good)).toMatchObject({ verdict: "valid" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "valid" });
     expect(verifier.verify(verifyRequest(good, { policy }))).toMatchObject({
       verdict: "not_granted",
       failedCheck: undefined,
     });
-    expect(verifier.recall(good)).toMatchObject({ verdict: "valid" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "valid" });
   });
 
-  it("is REVOKED from the moment a fact about its id is known", async () => {
-    const { verifier, recorder } = await withFixedKey();
-    const known = verifier.recall(good)?.token;
-    if (known === undefined) throw new Error("no token");
-    recorder.recordInBackground(recorder.factOf(known, "api"));
-    expect(verifier.recall(good)).toMatchObject({ verdict: "revoked", source: "fact" });
-    const { verifier: other, ...rest } = await withFixedKey();
-    rest.recorder.recordInBackground(rest.recorder.factOf(token(1, { format: "jwt" }), "api"));
-    expect(other.recall(good)).toMatchObject({ verdict: "revoked", source: "fact" });
+  it.each<[string, (recorder: Recorder) => RevocationFact]>([
+    ["its id", (recorder) => recorder.factOf(token(1, { format: "jwt" }), "api")],
+    ["its id, of which nothing else is known", (recorder) => recorder.jwtFactOf(tokenId(1), "leaked")],
+    ["its machine", (recorder) => recorder.subjectFactOf(BILLING, NOW_S * 1000 + 1, "incident")],
+    ["its key", (recorder) => recorder.keyFactOf(KEY.keyId, "leaked")],
+  ])("is REVOKED from the moment a fact about %s is known, seen before or not", async (_what, factOf) => {
+    for (const isSeen of [true, false]) {
+      const { verifier, recorder } = await withFixedKey();
+      recorder.recordInBackground(recorder.subjectFactOf(BILLING, NOW_S * 1000, "of JWTs minted before"));
+      if (isSeen) expect(recall(verifier, good)).toMatchObject({ verdict: "valid" });
+      recorder.recordInBackground(factOf(recorder));
+      expect(recall(verifier, good)).toMatchObject({ verdict: "revoked", source: "fact" });
+    }
   });
 
   it("is no verdict without a fresh view of the facts, unless it is a refusal", async () => {
@@ -99,15 +115,15 @@ describe("the verdict on a JWT", () => {
         return log;
       },
     });
-    expect(verifier.recall(good)).toMatchObject({ verdict: "valid" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "valid" });
     if (log !== undefined) log.reachable = false;
     clock.advance(BOUND_MS + 1);
     await settle();
-    expect(verifier.recall(good)).toBeUndefined();
+    expect(recall(verifier, good)).toBeUndefined();
     await expect(verifier.verify(verifyRequest(good))).rejects.toMatchObject({ reason: "UNSYNCED" });
     const old = await mint(KEY, goodClaims(2, { iat: NOW_S - 60, exp: NOW_S - 30 }));
-    expect(verifier.recall(old)).toMatchObject({ verdict: "expired" });
-    expect(verifier.recall(mintRaw(NEXT, { alg: "RS256" }, goodClaims()))).toMatchObject({ failedCheck: "signature" });
+    expect(recall(verifier, old)).toMatchObject({ verdict: "expired" });
+    expect(recall(verifier, mintRaw(NEXT, { alg: "RS256" }, goodClaims()))).toMatchObject({ failedCheck: "signature" });
     expect(upstream.verifyCount).toBe(0);
   });
 
@@ -123,7 +139,7 @@ describe("the verdict on a JWT", () => {
     if (log !== undefined) log.reachable = false;
     clock.advance(BOUND_MS + 1);
     await settle();
-    expect(verifier.recall(good)).toMatchObject({ verdict: "valid" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "valid" });
   });
 });
 
@@ -142,9 +158,9 @@ describe("a JWT whose key comes from an endpoint", () => {
     const rotated = await mint(NEXT);
     endpoint.published = [NEXT.jwk, KEY.jwk];
     clock.advance(10_000);
-    expect(verifier.recall(rotated)).toBeUndefined();
+    expect(recall(verifier, rotated)).toBeUndefined();
     expect(await verifier.verify(verifyRequest(rotated))).toMatchObject({ verdict: "valid", source: "local" });
-    expect(verifier.recall(good)).toMatchObject({ verdict: "valid" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "valid" });
     expect(endpoint.fetches).toBe(2);
   });
 
@@ -157,34 +173,34 @@ describe("a JWT whose key comes from an endpoint", () => {
     });
     clock.advance(10_000);
     expect(await verifier.verify(verifyRequest(rotated))).toMatchObject({ verdict: "invalid", failedCheck: "key" });
-    expect(verifier.recall(rotated)).toMatchObject({ verdict: "invalid", failedCheck: "key" });
+    expect(recall(verifier, rotated)).toMatchObject({ verdict: "invalid", failedCheck: "key" });
   });
 
   it("is refused once its key has left the set, although its signature was remembered", async () => {
     const { verifier, endpoint, clock } = await withEndpoint([KEY.jwk, NEXT.jwk]);
     const token = await mint(KEY);
-    expect(verifier.recall(token)).toMatchObject({ verdict: "valid" });
+    expect(recall(verifier, token)).toMatchObject({ verdict: "valid" });
     endpoint.published = [NEXT.jwk];
     clock.advance(300_000);
     await settle();
-    expect(verifier.recall(token)).toBeUndefined();
+    expect(recall(verifier, token)).toBeUndefined();
     clock.advance(10_000);
     expect(await verifier.verify(verifyRequest(token))).toMatchObject({ verdict: "invalid", failedCheck: "key" });
   });
 
   it("is refused when another key has taken the id of its own", async () => {
     const { verifier, endpoint, clock } = await withEndpoint([KEY.jwk]);
-    expect(verifier.recall(good)).toMatchObject({ verdict: "valid" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "valid" });
     endpoint.published = [{ ...NEXT.jwk, keyId: KEY.keyId }];
     clock.advance(300_000);
     await settle();
-    expect(verifier.recall(good)).toMatchObject({ verdict: "invalid", failedCheck: "signature" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "invalid", failedCheck: "signature" });
   });
 
   it("must name its key", async () => {
     const { verifier } = await withEndpoint([KEY.jwk]);
     const nameless = mintRaw(KEY, { alg: "RS256", typ: "JWT" }, goodClaims());
-    expect(verifier.recall(nameless)).toMatchObject({ verdict: "invalid", failedCheck: "key" });
+    expect(recall(verifier, nameless)).toMatchObject({ verdict: "invalid", failedCheck: "key" });
   });
 });
 
@@ -227,7 +243,7 @@ describe("a JWT while no keys can be had", () => {
     endpoint.published = [KEY.jwk];
     clock.advance(10_000);
     await settle();
-    expect(verifier.recall(good)).toMatchObject({ verdict: "valid", source: "local" });
+    expect(recall(verifier, good)).toMatchObject({ verdict: "valid", source: "local" });
   });
 });
 

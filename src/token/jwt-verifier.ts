@@ -43,12 +43,15 @@ export class JwtVerifier {
     nowMs: number,
     policy: Policy | undefined,
   ): Verification | undefined {
-    const { keys } = this.#options;
-    const signed = remembered?.signed;
-    if (remembered !== undefined && signed !== undefined && keys.find(signed.keyId, nowMs) === signed.key) {
-      return this.#judge(remembered, signed, policy);
-    }
-    return this.#decideAnew(presented, digest, nowMs, policy);
+    const verification = remembered && this.decideKnown(remembered, nowMs, policy);
+    return verification ?? this.#decideAnew(presented, digest, nowMs, policy);
+  }
+
+  /** The same for a JWT whose signature is remembered to be good; `undefined` when it is not, or not by a key that counts. */
+  decideKnown(known: KnownToken, nowMs: number, policy: Policy | undefined): Verification | undefined {
+    const { signed } = known;
+    if (signed === undefined || this.#options.keys.find(signed.keyId, nowMs) !== signed.key) return undefined;
+    return this.#judge(known, signed, policy);
   }
 
   /** As `SigningKeys.reach`, for the key that a JWT names. */

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../test/support/fake-clock.ts";
 import { BILLING, REPORTS, token, tokenId } from "../../test/support/tokens.ts";
-import { createDigester } from "./digest.ts";
 import type { Observation } from "./observation.ts";
 import { jsonEquals } from "./policy.ts";
 import type { Json, Token, TokenDigest } from "./token.ts";
@@ -115,25 +114,6 @@ describe("VerdictCache", () => {
     cache.put(digest(1), observe(token(1)));
     for (let n = 200_000; n < 290_000; n += 1) cache.invalidate({ tokenId: tokenId(n) });
     expect(usable(1)).toBe(true);
-  });
-});
-
-describe("createDigester", () => {
-  it("gives one digest per scope and string, and another in another process", () => {
-    const prefix = Buffer.alloc(32, 1);
-    const digester = createDigester("scope", prefix);
-    expect(digester("mt_a")).toBe(digester("mt_a"));
-    const others = [
-      digester("mt_b"),
-      createDigester("scopf", prefix)("mt_a"),
-      createDigester("scop", prefix)("emt_a"),
-      createDigester("scope")("mt_a"),
-    ];
-    expect(new Set([digester("mt_a"), ...others]).size).toBe(5);
-  });
-
-  it("does not contain the secret", () => {
-    expect(createDigester("scope")("mt_secret")).not.toContain("secret");
   });
 });
 

@@ -147,6 +147,8 @@ class History {
     const { verifier } = this.#domain;
     const before = verifier.counts.rows();
     const verification = verifier.recall(secretOf(n));
+    const bytes = Buffer.from(` ${secretOf(n)} `);
+    expect(verifier.recallBytes(bytes, 1, bytes.length - 1)).toEqual(verification);
     expect(verifier.counts.rows()).toEqual(before);
     if (verification === undefined) return;
     this.#check(n, verification, this.#acknowledged.has(n));

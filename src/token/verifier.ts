@@ -1,16 +1,19 @@
 import type { Cursor } from "./cursor.ts";
+import type { Digester } from "./digest.ts";
 import type { JwtVerifier } from "./jwt-verifier.ts";
-import { isRevoked, type KnownToken, type Observation } from "./observation.ts";
+import type { KnownToken, Observation } from "./observation.ts";
 import { never, Observer, type ObserverOptions } from "./observer.ts";
 import { type Policy, verdictOf } from "./policy.ts";
+import { Recall } from "./recall.ts";
 import type { Revalidator } from "./revalidator.ts";
 import { StalenessGuard } from "./staleness-guard.ts";
 import type { Token, TokenDigest, TokenSecret } from "./token.ts";
 import { formOf, MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
 import type { InvalidationTarget } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
-import type { Demands, Subjects, Verification, VerifyRequest } from "./verification.ts";
-import { confined, hasExpired, NO_DEMANDS, verificationOf } from "./verification.ts";
+import type { Subjects, Verification, VerifyRequest } from "./verification.ts";
+import { confined, NO_DEMANDS, verificationOf } from "./verification.ts";
+import { visibleText } from "./visible-text.ts";
 
 export interface VerifierOptions extends ObserverOptions {
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
@@ -19,7 +22,7 @@ export interface VerifierOptions extends ObserverOptions {
   readonly admitUnknown?: (() => void) | undefined;
   /** Where verdicts are counted; with no other verifier's when not given. */
   readonly counts?: VerdictCounts | undefined;
-  readonly digest: (presented: string) => TokenDigest;
+  readonly digester: Digester;
   /** Decides JWTs with the issuer's keys; `undefined` leaves them to the upstream, like opaque tokens. */
   readonly jwts?: JwtVerifier | undefined;
   /** Whether JWTs may be VALID without a fresh view of the facts. */
@@ -31,7 +34,7 @@ export interface VerifierOptions extends ObserverOptions {
 /**
  * The one place that decides a verdict.
  *
- * Every path to VALID goes through `#judge`, `#fromKnown` or `JwtVerifier.decide`, and all look into the revocation facts
+ * Every path to VALID goes through `#judge`, `Recall.fromKnown` or `JwtVerifier`, and all look into the revocation facts
  * after the last await and before they return. What the caches hold is never the guard: a late write meets the fact there.
  */
 export class Verifier {
@@ -40,12 +43,15 @@ export class Verifier {
   readonly #malformed = verificationOf("invalid", undefined, "local", undefined);
   readonly counts: VerdictCounts;
   readonly #staleness: StalenessGuard;
+  readonly #recall: Recall;
 
   constructor(options: VerifierOptions) {
     this.#options = options;
     this.counts = options.counts ?? new VerdictCounts();
     this.#observer = new Observer(options);
     this.#staleness = new StalenessGuard(options.feed, options.allowsUnsyncedJwts ?? false);
+    const { jwts, revalidator } = options;
+    this.#recall = new Recall({ ...options, jwts, revalidator, staleness: this.#staleness, observer: this.#observer });
   }
 
   /**
@@ -65,10 +71,25 @@ export class Verifier {
   recall(presented: string, subjects?: Subjects): Verification | undefined {
     if (presented.length > MAX_SECRET_LENGTH) return this.#malformed;
     const { cache, clock } = this.#options;
-    const digest = this.#options.digest(presented);
-    const verification = this.#recall(presented, digest, cache.known(digest), clock.monotonicMs(), NO_DEMANDS);
+    const digest = this.#options.digester.of(presented);
+    const known = cache.known(digest);
+    const verification = this.#recall.decide(presented, digest, known, clock.monotonicMs(), NO_DEMANDS);
     if (verification !== undefined) return confined(verification, subjects);
     return parseSecret(presented) === undefined ? this.#malformed : undefined;
+  }
+
+  /** As `recall`, of the string in `bytes[start, end)`; `undefined` also for one that is not visible ASCII throughout. */
+  recallBytes(bytes: Buffer, start: number, end: number, subjects?: Subjects): Verification | undefined {
+    if (end - start > MAX_SECRET_LENGTH) return undefined;
+    const { cache, clock } = this.#options;
+    const digest = this.#options.digester.ofBytes(bytes, start, end);
+    const known = cache.known(digest);
+    if (known !== undefined) {
+      const verification = this.#recall.decideKnown(bytes, start, end, digest, known, clock.monotonicMs());
+      if (verification !== undefined) return confined(verification, subjects);
+    }
+    const presented = visibleText(bytes, start, end);
+    return presented === undefined ? undefined : this.recall(presented, subjects);
   }
 
   /** Counts a verdict that `recall` gave and that was answered. */
@@ -90,7 +111,7 @@ export class Verifier {
     if ((verdict !== "valid" && verdict !== "not_granted") || token === undefined) return verification;
     const isRevokedNow = this.#options.revocations.findFor(token) !== undefined;
     if (isRevokedNow) return verificationOf("revoked", token, "fact", observedAtMs);
-    return this.#hasExpired(token) ? verificationOf("expired", token, source, observedAtMs) : verification;
+    return this.#recall.hasExpired(token) ? verificationOf("expired", token, source, observedAtMs) : verification;
   }
 
   /** Forgets verdicts: what was observed up to now decides nothing any more, nor does what is being asked now. */
@@ -103,8 +124,8 @@ export class Verifier {
    * signature of a JWT, else from the upstream. `undefined` when nobody vouches for it.
    */
   async identify(secret: TokenSecret, signal: AbortSignal): Promise<Token | undefined> {
-    const { cache, clock, digest, feed } = this.#options;
-    const key = digest(secret);
+    const { cache, clock, digester, feed } = this.#options;
+    const key = digester.of(secret);
     const known = cache.known(key);
     if (known !== undefined) return known.token;
     const nowMs = clock.monotonicMs();
@@ -137,78 +158,17 @@ export class Verifier {
     const { presented } = request;
     if (presented.length > MAX_SECRET_LENGTH) return this.#counted(this.#malformed);
     const { cache, clock } = this.#options;
-    const digest = this.#options.digest(presented);
+    const digest = this.#options.digester.of(presented);
     const known = cache.known(digest);
     const nowMs = clock.monotonicMs();
-    const verification = this.#recall(presented, digest, known, nowMs, request);
+    const verification = this.#recall.decide(presented, digest, known, nowMs, request);
     if (verification !== undefined) return this.#counted(verification, request.subjects);
     const secret = parseSecret(presented);
     if (secret === undefined) return this.#counted(this.#malformed);
-    const late = this.#isLocal(presented, known)
+    const late = this.#recall.isLocal(presented, known)
       ? this.#resolveJwt(secret, digest, known, nowMs, request)
       : this.#resolve(secret, digest, known, nowMs, request);
     return late.then((verification) => this.#counted(verification, request.subjects));
-  }
-
-  #recall(
-    presented: string,
-    digest: TokenDigest,
-    known: KnownToken | undefined,
-    nowMs: number,
-    demands: Demands,
-  ): Verification | undefined {
-    if (!this.#isLocal(presented, known)) return this.#recallObserved(presented, digest, known, nowMs, demands);
-    const verification = this.#options.jwts?.decide(presented, digest, known, nowMs, demands.policy);
-    return verification !== undefined && this.#staleness.permits(verification, nowMs) ? verification : undefined;
-  }
-
-  #recallObserved(
-    presented: string,
-    digest: TokenDigest,
-    known: KnownToken | undefined,
-    nowMs: number,
-    demands: Demands,
-  ): Verification | undefined {
-    const { cache, feed, revalidator } = this.#options;
-    if (known !== undefined) {
-      const verification = this.#fromKnown(known, "memory", nowMs, demands);
-      if (verification !== undefined && revalidator?.isDue(known, nowMs)) {
-        this.#revalidate(known, presented as TokenSecret, digest);
-      }
-      return verification;
-    }
-    const refused = cache.refused(digest);
-    if (refused === undefined || !feed.isFresh(nowMs) || !cache.isUsable(refused, nowMs, demands.maxAgeMs)) {
-      return undefined;
-    }
-    return verificationOf("invalid", undefined, "memory", refused.observedAtMs);
-  }
-
-  /**
-   * The verdict on a token that the upstream knew when last asked, or `undefined` to ask again. A revocation and an
-   * expiration are final: they decide whatever the age of the observation. VALID needs one that is usable, and a fresh
-   * view of the facts.
-   */
-  #fromKnown(known: KnownToken, source: "memory" | "redis", nowMs: number, demands: Demands): Verification | undefined {
-    const { cache, feed } = this.#options;
-    const { token, observedAtMs } = known;
-    if (isRevoked(known, this.#options.revocations)) return verificationOf("revoked", token, "fact", observedAtMs);
-    if (token.revoked) return verificationOf("revoked", token, source, observedAtMs);
-    if (this.#hasExpired(token)) return verificationOf("expired", token, source, observedAtMs);
-    if (!feed.isFresh(nowMs) || !cache.isUsable(known, nowMs, demands.maxAgeMs)) return undefined;
-    this.#staleness.note(nowMs);
-    const verdict = verdictOf(token, demands.policy);
-    if (verdict !== "valid" || source !== "memory") return verificationOf(verdict, token, source, observedAtMs);
-    known.valid ??= verificationOf(verdict, token, source, observedAtMs);
-    return known.valid;
-  }
-
-  /** What was known under this digest had the form of a secret when it became known. */
-  #revalidate(known: KnownToken, secret: TokenSecret, digest: TokenDigest): void {
-    this.#options.revalidator?.refresh(known, secret, {
-      lookUp: () => this.#observer.lookUp(secret, digest, never()),
-      ask: () => this.#observer.ask(secret, digest, "known", 0, never()),
-    });
   }
 
   /** Fetches the key that a JWT is signed with; where no keys can be had, the upstream decides. */
@@ -227,7 +187,7 @@ export class Verifier {
     }
     const observed = known?.signed === undefined ? known : undefined;
     const verification =
-      this.#recallObserved(secret, digest, observed, askedAtMs, request) ??
+      this.#recall.observed(secret, digest, observed, askedAtMs, request) ??
       (await this.#resolve(secret, digest, observed, askedAtMs, request));
     return jwts === undefined ? verification : jwts.restrict(secret, this.recheck(verification));
   }
@@ -246,7 +206,7 @@ export class Verifier {
     if (known === undefined) this.#options.admitUnknown?.();
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
-      const verification = shared && this.#fromKnown(shared, "redis", clock.monotonicMs(), request);
+      const verification = shared && this.#recall.fromKnown(shared, "redis", clock.monotonicMs(), request);
       if (verification !== undefined) return verification;
     }
     const lane = known === undefined ? "unknown" : "known";
@@ -274,19 +234,9 @@ export class Verifier {
     }
     if (token === undefined) return verificationOf("invalid", undefined, "upstream", observedAtMs);
     if (token.revoked) return verificationOf("revoked", token, "upstream", observedAtMs);
-    if (this.#hasExpired(token)) return verificationOf("expired", token, "upstream", observedAtMs);
+    if (this.#recall.hasExpired(token)) return verificationOf("expired", token, "upstream", observedAtMs);
     const verification = verificationOf(verdictOf(token, policy), token, "upstream", observedAtMs);
     return token.format === "jwt" ? this.#staleness.demand(verification, clock.monotonicMs()) : verification;
-  }
-
-  /** Whether a token is for the issuer's keys to decide. */
-  #isLocal(presented: string, known: KnownToken | undefined): boolean {
-    if (this.#options.jwts === undefined) return false;
-    return known === undefined ? formOf(presented) === "jwt" : known.token.format === "jwt";
-  }
-
-  #hasExpired(token: Token): boolean {
-    return hasExpired(token, this.#options.clock.wallMs(), this.#options.jwts?.clockSkewMs);
   }
 
   #counted(verification: Verification, subjects?: Subjects): Verification {

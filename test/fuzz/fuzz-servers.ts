@@ -6,7 +6,8 @@ import { encodeFields } from "../../src/http2/hpack-encoder.ts";
 import { fieldOf } from "../../src/http2/request-head.ts";
 import type { UnaryLane } from "../../src/http2/unary-lane.ts";
 import { type RpcServer, startRpcServer, type TransportName } from "../../src/rpc/rpc-server.ts";
-import { readPlainRequest } from "../../src/rpc/verify-request-bytes.ts";
+import { tokenInRequest } from "../../src/rpc/verify-request-bytes.ts";
+import { visibleText } from "../../src/token/visible-text.ts";
 import { envelope, VERIFY } from "../rpc/fake-gateway.ts";
 import { admissionWith } from "../support/admission.ts";
 
@@ -136,7 +137,9 @@ const LANE: UnaryLane = {
     };
   },
   answer(body, start, end, target, offset) {
-    const size = /^lane-(\d{1,5})$/.exec(readPlainRequest(body, start, end) ?? "")?.[1];
+    const tokenAt = tokenInRequest(body, start, end);
+    const token = tokenAt === 0 ? undefined : visibleText(body, tokenAt, end);
+    const size = /^lane-(\d{1,5})$/.exec(token ?? "")?.[1];
     if (size === undefined || Number(size) > LARGEST_LANE_ANSWER) return 0;
     const message = toBinary(VerifyTokenResponseSchema, create(VerifyTokenResponseSchema, messageOf("lane", size)));
     return envelope(message).copy(target, offset);

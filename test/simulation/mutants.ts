@@ -20,7 +20,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("the answer that was in flight is not checked against the facts", "verifier.ts", [
     ["if (subject !== undefined && revocations.findFor(subject) !== undefined && !token?.revoked) {", "if (false) {"],
   ]),
-  mutant("a hit is not checked against the facts", "verifier.ts", [
+  mutant("a hit is not checked against the facts", "recall.ts", [
     [
       'if (isRevoked(known, this.#options.revocations)) return verificationOf("revoked", token, "fact", observedAtMs);',
       "isRevoked(known, this.#options.revocations);",
@@ -51,7 +51,7 @@ export const MUTANTS: readonly Mutant[] = [
       "this.#contactAtMs = startedAtMs; this.#options.onReadError(error);",
     ],
   ]),
-  mutant("memory decides without a fresh view of the facts", "verifier.ts", [
+  mutant("memory decides without a fresh view of the facts", "recall.ts", [
     ["if (!feed.isFresh(nowMs) || !cache.isUsable(known,", "if (!cache.isUsable(known,"],
   ]),
   mutant("the log is not polled", "revocation-feed.ts", [
@@ -113,8 +113,8 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("an older observation overwrites a newer one", "verdict-cache.ts", [
     ["if (previous !== undefined && previous.observedAtMonotonicMs > observedAtMs) return;", ""],
   ]),
-  mutant("expiration is not checked again on a hit", "verifier.ts", [
-    ['if (this.#hasExpired(token)) return verificationOf("expired", token, source, observedAtMs);', ""],
+  mutant("expiration is not checked again on a hit", "recall.ts", [
+    ['if (this.hasExpired(token)) return verificationOf("expired", token, source, observedAtMs);', ""],
   ]),
   mutant("the TTL is not checked on a hit", "verdict-cache.ts", [
     ["ageMs >= ttlMs || ageMs > maxAgeMs", "ageMs > maxAgeMs"],

@@ -1,4 +1,4 @@
-import { createDigester } from "../../src/token/digest.ts";
+import { Digester } from "../../src/token/digest.ts";
 import type { JwtRules } from "../../src/token/jwt.ts";
 import { FixedKey } from "../../src/token/signing-keys.ts";
 import { RULES } from "../support/jwts.ts";
@@ -85,7 +85,7 @@ export function startReplica(world: World, name: string, cuts: Cuts, wallSkewMs:
     recorder,
     revalidator,
     clock,
-    digest: createDigester(upstream.verifyScope, DIGEST_PREFIX),
+    digester: new Digester(upstream.verifyScope, DIGEST_PREFIX),
     jwts: new modules.JwtVerifier({ keys: JWT_KEYS, rules: JWT_RULES, cache, revocations, clock }),
     minCursorTimeoutMs: MIN_CURSOR_TIMEOUT_MS,
   });

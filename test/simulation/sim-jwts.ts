@@ -88,7 +88,8 @@ export class SimJwts {
     const missing: string[] = [];
     for (const n of this.#acknowledgedAtMs.keys()) {
       for (const replica of replicas) {
-        const verification = replica.verifier.recall(jwtOf(n).secret);
+        const bytes = Buffer.from(jwtOf(n).secret);
+        const verification = replica.verifier.recallBytes(bytes, 0, bytes.length);
         if (verification?.verdict === "valid") missing.push(`${replica.name} accepts the revoked JWT ${n}`);
       }
     }

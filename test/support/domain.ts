@@ -1,6 +1,6 @@
 import { MemoryRevocationLog } from "../../src/memory/memory-revocation-log.ts";
 import type { Cursor } from "../../src/token/cursor.ts";
-import { createDigester } from "../../src/token/digest.ts";
+import { Digester } from "../../src/token/digest.ts";
 import type { JwtRules } from "../../src/token/jwt.ts";
 import { JwtVerifier } from "../../src/token/jwt-verifier.ts";
 import type {
@@ -141,7 +141,7 @@ export async function createDomain(options: DomainOptions = {}) {
     recorder,
     admitUnknown: options.admitUnknown,
     clock,
-    digest: createDigester(upstream.verifyScope),
+    digester: new Digester(upstream.verifyScope),
     jwts: options.jwts && new JwtVerifier({ ...options.jwts, cache, revocations, clock }),
     allowsUnsyncedJwts: options.allowsUnsyncedJwts,
     minCursorTimeoutMs: 5_000,

@@ -1,6 +1,6 @@
 import type { RedisParts } from "../../../src/redis/connect-redis.ts";
 import { systemClock } from "../../../src/system-clock.ts";
-import { createDigester } from "../../../src/token/digest.ts";
+import { Digester } from "../../../src/token/digest.ts";
 import type { RevocationLog } from "../../../src/token/ports.ts";
 import { Publisher } from "../../../src/token/publisher.ts";
 import { Recorder } from "../../../src/token/recorder.ts";
@@ -76,7 +76,7 @@ export async function startReplica(name: string, { log, store }: RedisParts, ups
     feed,
     recorder,
     clock,
-    digest: createDigester(upstream.verifyScope),
+    digester: new Digester(upstream.verifyScope),
     minCursorTimeoutMs: 5_000,
   });
   const publisher = new Publisher({ recorder, log, clock, boundMs: BOUND_MS });
