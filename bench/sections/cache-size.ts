@@ -13,7 +13,7 @@ const QUICK_SIZE = 100_000;
 const CACHE_BYTES = 8_589_934_592;
 const SETTLE_MS = 2_000;
 const PRESSURE = { connections: 8, inFlight: 16 } as const;
-/** Longer than it takes to ask for each token once. */
+/** Longer than it takes to ask for each token twice. */
 const LONG_S = 600;
 
 /**
@@ -75,8 +75,10 @@ async function fill({ world, record }: SectionContext, size: number): Promise<Be
     const startedAtMs = performance.now();
     await verifyAll(gateway.address, size);
     const seconds = (performance.now() - startedAtMs) / 1000;
-    // Each token's first answer is made when it is asked for: what is measured is what all later ones cost.
-    await runTokenLoad(gateway.address, { ...PRESSURE, tokens: size, order: "in turn", calls: size, seconds: LONG_S });
+    // Each token's answer is made when it is first asked for, and stands from the second time on: what is measured is what
+    // all later ones cost.
+    const calls = 2 * size;
+    await runTokenLoad(gateway.address, { ...PRESSURE, tokens: size, order: "in turn", calls, seconds: LONG_S });
     await pause(SETTLE_MS);
     const heldBytes = gateway.child.usage().rssBytes - emptyBytes;
     const known = await gateway.cachedTokens();

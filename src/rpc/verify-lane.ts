@@ -7,7 +7,7 @@ import type { Verifier } from "../token/verifier.ts";
 import type { AccessControl } from "./access-control.ts";
 import { ENVELOPE_HEAD_BYTES, OK_TRAILERS, plainGrpcHeaders } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
-import { AnswerState, encodedDecision, MAX_ANSWER_BYTES } from "./verify-answer-bytes.ts";
+import { AnswerState, decisionBytes, MAX_ANSWER_BYTES, writeDecision } from "./verify-answer-bytes.ts";
 import { tokenInRequest } from "./verify-request-bytes.ts";
 
 export interface VerifyLaneOptions extends Pick<RpcDependencies, "revocations" | "isDegraded" | "maxMessageBytes"> {
@@ -61,17 +61,17 @@ class VerifyLane implements UnaryLane {
     if (tokenAt === 0) return 0;
     const verification = this.#options.verifier.recallBytes(body, tokenAt, end, caller.subjects);
     if (verification === undefined) return 0;
-    const decision = encodedDecision(verification);
+    const decidedBytes = decisionBytes(verification);
     const state = this.#state.encoded();
-    const length = decision.length + state.length;
-    if (decision === "" || ENVELOPE_HEAD_BYTES + length > this.maxAnswerBytes) return 0;
+    const length = decidedBytes + state.length;
+    if (decidedBytes === 0 || ENVELOPE_HEAD_BYTES + length > this.maxAnswerBytes) return 0;
     if (!caller.allowance.take(1)) return 0;
 
     caller.allowance.admitted += 1;
     target[offset] = 0;
     target.writeUInt32BE(length, offset + 1);
-    target.write(decision, offset + ENVELOPE_HEAD_BYTES, "latin1");
-    target.set(state, offset + ENVELOPE_HEAD_BYTES + decision.length);
+    writeDecision(verification, target, offset + ENVELOPE_HEAD_BYTES);
+    target.set(state, offset + ENVELOPE_HEAD_BYTES + decidedBytes);
     this.#options.verifier.count(verification);
     return ENVELOPE_HEAD_BYTES + length;
   }

@@ -1,4 +1,6 @@
+import type { KeptAnswer, Verification } from "../token/verification.ts";
 import { ENVELOPE_HEAD_BYTES } from "./plain-grpc.ts";
+import { decisionBytes, writeDecision } from "./verify-answer-bytes.ts";
 
 /** What fills a frame of HTTP/2: the engine sends no larger ones. */
 const CAPACITY_BYTES = 16 * 1024;
@@ -30,20 +32,21 @@ export class StreamAnswers {
   }
 
   /**
-   * An answer with a verdict, when there is room for it. The verdict is `decision` and then `state`.
+   * An answer with a verdict, when there is room for it. The verdict is what `decided` is in bytes, and then `state`.
    * @param ids holds the field of the id, tag and all, from `idFrom` to `idTo`
    */
-  put(ids: Uint8Array, idFrom: number, idTo: number, decision: string, state: Uint8Array): void {
+  put(ids: Uint8Array, idFrom: number, idTo: number, decided: Verification | KeptAnswer, state: Uint8Array): void {
     const buffer = this.#buffer;
     const head = this.#length;
     let at = head + ENVELOPE_HEAD_BYTES;
     for (let index = idFrom; index < idTo; index += 1) buffer[at++] = ids[index] ?? 0;
     buffer[at++] = RESPONSE_TAG;
-    let verdictBytes = decision.length + state.length;
+    const decidedBytes = decisionBytes(decided);
+    let verdictBytes = decidedBytes + state.length;
     for (; verdictBytes >= 0x80; verdictBytes >>>= 7) buffer[at++] = (verdictBytes & 0x7f) | 0x80;
     buffer[at++] = verdictBytes;
-    buffer.write(decision, at, "latin1");
-    at += decision.length;
+    writeDecision(decided, buffer, at);
+    at += decidedBytes;
     buffer.set(state, at);
     this.#finish(head, at + state.length);
   }

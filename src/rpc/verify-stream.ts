@@ -9,7 +9,7 @@ import {
 import { encodeFields } from "../http2/hpack-encoder.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
 import { canceled, type GatewayError } from "../token/errors.ts";
-import type { Verification } from "../token/verification.ts";
+import type { KeptAnswer, Verification } from "../token/verification.ts";
 import { visibleText } from "../token/visible-text.ts";
 import type { CallReporter } from "./call-report.ts";
 import { connectErrorFrom } from "./connect-error.ts";
@@ -19,7 +19,7 @@ import { incompleteMessage, MessageSplitter } from "./message-splitter.ts";
 import { envelope, OK_TRAILERS } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import type { StreamEntry } from "./stream-entry.ts";
-import { type AnswerState, encodedDecision } from "./verify-answer-bytes.ts";
+import { type AnswerState, decisionBytes } from "./verify-answer-bytes.ts";
 import { type Decided, Decisions, type RequestCheck, wireAnswer } from "./verify-decisions.ts";
 import { idIn, type PlainStreamRequestReader } from "./verify-request-bytes.ts";
 import { MAX_ID_BYTES, type StreamAnswers, writeId } from "./verify-stream-answers.ts";
@@ -184,14 +184,14 @@ export class VerifyStream implements StreamConsumer {
   }
 
   /** False for an answer that cannot be put together from its parts; nothing has happened then. */
-  #answer(ids: Uint8Array, idFrom: number, idTo: number, verification: Verification): boolean {
+  #answer(ids: Uint8Array, idFrom: number, idTo: number, decided: Verification | KeptAnswer): boolean {
     const { answers, state, maxVerdictBytes } = this.#kit;
-    const decision = encodedDecision(verification);
+    const decidedBytes = decisionBytes(decided);
     const encodedState = state.encoded();
-    const bytes = decision.length + encodedState.length;
-    if (decision === "" || bytes > maxVerdictBytes) return false;
+    const bytes = decidedBytes + encodedState.length;
+    if (decidedBytes === 0 || bytes > maxVerdictBytes) return false;
     if (!answers.hasRoomFor(bytes)) this.#flush();
-    answers.put(ids, idFrom, idTo, decision, encodedState);
+    answers.put(ids, idFrom, idTo, decided, encodedState);
     return true;
   }
 

@@ -37,7 +37,7 @@ export class WatchedVerifyLane implements UnaryLane {
   readonly #lane: UnaryLane;
   readonly #watch: LaneWatch;
   /** What the lane answered last. */
-  #answered: Verification | undefined;
+  #answered: Pick<Verification, "verdict" | "source"> | undefined;
 
   constructor(verifier: LaneVerifier, createLane: (verifier: LaneVerifier) => UnaryLane, watch: LaneWatch) {
     this.#watch = watch;

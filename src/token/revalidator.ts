@@ -52,8 +52,18 @@ export class Revalidator {
   /** Notes that a cached observation decided, and says whether it is time to renew it. Runs on every hit. */
   isDue(known: KnownToken, nowMs: number): boolean {
     known.uses += 1;
-    if (known.uses < HOT_USES || nowMs - known.observedAtMonotonicMs < REFRESH_AT * this.#options.ttlMs) return false;
+    if (!this.isHot(known) || nowMs < this.renewAtMs(known)) return false;
     return !this.#closed && !this.#busy.has(known);
+  }
+
+  /** Whether it has been used so often that further uses make no difference. */
+  isHot(known: KnownToken): boolean {
+    return known.uses >= HOT_USES;
+  }
+
+  /** When, on the monotonic clock, a hot one becomes due. */
+  renewAtMs(known: KnownToken): number {
+    return known.observedAtMonotonicMs + REFRESH_AT * this.#options.ttlMs;
   }
 
   /** Renews an observation: once, by one replica for all, if the budget allows. */

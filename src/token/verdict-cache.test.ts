@@ -1,12 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../test/support/fake-clock.ts";
 import { BILLING, REPORTS, token, tokenId } from "../../test/support/tokens.ts";
+import { Digester } from "./digest.ts";
 import type { Observation } from "./observation.ts";
 import { jsonEquals } from "./policy.ts";
 import type { Json, Token, TokenDigest } from "./token.ts";
 import { formOf } from "./token-form.ts";
 import { VerdictCache, type VerdictCacheOptions } from "./verdict-cache.ts";
 
+const DIGESTER = new Digester("scope");
 const ANY_AGE = Number.POSITIVE_INFINITY;
 
 function create(overrides: Partial<VerdictCacheOptions> = {}) {
@@ -34,7 +36,7 @@ function create(overrides: Partial<VerdictCacheOptions> = {}) {
 }
 
 function digest(n: number): TokenDigest {
-  return `digest-${n}` as TokenDigest;
+  return DIGESTER.of(`${n}`);
 }
 
 describe("VerdictCache", () => {

@@ -1,7 +1,9 @@
 import { LRUCache } from "lru-cache";
+import { KnownTokens } from "./known-tokens.ts";
 import { isKnown, type KnownToken, type Observation } from "./observation.ts";
 import type { Clock } from "./ports.ts";
 import type { Json, MachineId, TokenDigest, TokenId } from "./token.ts";
+import type { KeptAnswer } from "./verification.ts";
 
 export interface VerdictCacheOptions {
   readonly clock: Clock;
@@ -41,7 +43,7 @@ export class VerdictCache {
   readonly #clock: Clock;
   readonly #ttlMs: number;
   readonly #refusalTtlMs: number;
-  readonly #known: LRUCache<TokenDigest, KnownToken>;
+  readonly #known: KnownTokens;
   readonly #refused: LRUCache<TokenDigest, Observation>;
   /** Observations older than the instant do not count, by token id and by machine. Checked on use: no scan, no race. */
   readonly #invalidations = new Map<TokenId | MachineId, number>();
@@ -53,19 +55,45 @@ export class VerdictCache {
     this.#clock = options.clock;
     this.#ttlMs = options.ttlMs;
     this.#refusalTtlMs = options.refusalTtlMs;
-    this.#known = new LRUCache({
-      max: options.maxKnown,
-      maxSize: options.maxKnownBytes,
-      sizeCalculation: sizeOf,
-      dispose: (_entry, _digest, why) => {
-        if (why === "evict") this.evictions += 1;
-      },
+    this.#known = new KnownTokens(options.maxKnown, options.maxKnownBytes, () => {
+      this.evictions += 1;
     });
     this.#refused = new LRUCache({ max: options.maxRefused });
   }
 
   known(digest: TokenDigest): KnownToken | undefined {
-    return this.#known.get(digest);
+    return this.#known.at(this.#known.find(digest));
+  }
+
+  /** Where a known token is until anything is awaited; -1 when none is known under the digest. */
+  find(digest: TokenDigest): number {
+    return this.#known.find(digest);
+  }
+
+  /** What `find` found. */
+  at(slot: number): KnownToken | undefined {
+    return this.#known.at(slot);
+  }
+
+  /**
+   * Has the answer for a VALID stand that was decided just now, by the facts of `edition`, for a caller without demands: until a
+   * fact is learned, anything is invalidated, the token is observed anew or expires, its observation is too old, or `untilMs`
+   * (monotonic). Nothing happens as long as the answer has not been encoded, or when it is too long to be kept.
+   */
+  stand(slot: number, edition: object, untilMs: number): void {
+    const known = this.#known.at(slot);
+    if (known === undefined) return;
+    const isKept = this.#known.stand(slot, edition, known.valid?.encoded, {
+      untilMs: Math.min(untilMs, known.observedAtMonotonicMs + this.#ttlMs),
+      expiresAtMs: known.token.expiresAtMs ?? Number.POSITIVE_INFINITY,
+    });
+    // Kept once is enough.
+    if (isKept) known.valid = undefined;
+  }
+
+  /** The answer that stands. Whether the view of the facts is fresh is for the caller to ask. */
+  standing(slot: number, edition: object, nowMs: number, wallMs: number): KeptAnswer | undefined {
+    return this.#known.standing(slot, edition, nowMs, wallMs);
   }
 
   refused(digest: TokenDigest): Observation | undefined {
@@ -97,7 +125,7 @@ export class VerdictCache {
       this.#refused.delete(digest);
       const { token, observedAtMs: observedAtWallMs } = observation;
       // A copy, all of one shape: what is kept beside an observation is this process's own, and is read on every hit.
-      this.#known.set(digest, {
+      const known = {
         token,
         observedAtMonotonicMs: observedAtMs,
         observedAtMs: observedAtWallMs,
@@ -105,7 +133,8 @@ export class VerdictCache {
         valid: undefined,
         clearIn: undefined,
         signed: observation.signed,
-      });
+      };
+      this.#known.put(digest, known, sizeOf(known));
     } else {
       this.#known.delete(digest);
       if (this.#refusalTtlMs > 0) this.#refused.set(digest, observation);
@@ -115,6 +144,7 @@ export class VerdictCache {
   /** Makes every observation up to now unusable, those of questions still under way included. */
   invalidate(target: InvalidationTarget): void {
     const nowMs = this.#clock.monotonicMs();
+    this.#known.liftAll();
     if ("all" in target) {
       this.#invalidateAll(nowMs);
       return;
@@ -136,7 +166,7 @@ export class VerdictCache {
 
   /** Estimated size of the known tokens, claims included. */
   get knownBytes(): number {
-    return this.#known.calculatedSize;
+    return this.#known.bytes;
   }
 
   get refusedCount(): number {

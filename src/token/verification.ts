@@ -31,6 +31,15 @@ export interface Verification {
   encoded?: string | undefined;
 }
 
+/** A VALID from memory as its answer was encoded before: `bytes[from, to)`. Good for as long as nothing else is asked. */
+export interface KeptAnswer {
+  readonly verdict: "valid";
+  readonly source: "memory";
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** What a caller asks of a verdict that memory gives. */
 export type Demands = Pick<VerifyRequest, "maxAgeMs" | "policy">;
 

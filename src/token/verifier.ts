@@ -11,7 +11,7 @@ import type { Token, TokenDigest, TokenSecret } from "./token.ts";
 import { formOf, MAX_SECRET_LENGTH, parseSecret } from "./token-form.ts";
 import type { InvalidationTarget } from "./verdict-cache.ts";
 import { VerdictCounts } from "./verdict-counts.ts";
-import type { Subjects, Verification, VerifyRequest } from "./verification.ts";
+import type { KeptAnswer, Subjects, Verification, VerifyRequest } from "./verification.ts";
 import { confined, NO_DEMANDS, verificationOf } from "./verification.ts";
 import { visibleText } from "./visible-text.ts";
 
@@ -79,21 +79,27 @@ export class Verifier {
   }
 
   /** As `recall`, of the string in `bytes[start, end)`; `undefined` also for one that is not visible ASCII throughout. */
-  recallBytes(bytes: Buffer, start: number, end: number, subjects?: Subjects): Verification | undefined {
+  recallBytes(bytes: Buffer, start: number, end: number, subjects?: Subjects): Verification | KeptAnswer | undefined {
     if (end - start > MAX_SECRET_LENGTH) return undefined;
     const { cache, clock } = this.#options;
     const digest = this.#options.digester.ofBytes(bytes, start, end);
-    const known = cache.known(digest);
-    if (known !== undefined) {
-      const verification = this.#recall.decideKnown(bytes, start, end, digest, known, clock.monotonicMs());
-      if (verification !== undefined) return confined(verification, subjects);
+    const slot = cache.find(digest);
+    if (slot >= 0) {
+      const nowMs = clock.monotonicMs();
+      const standing = subjects === undefined ? this.#recall.standing(slot, nowMs) : undefined;
+      if (standing !== undefined) return standing;
+      const verification = this.#recall.decideKnown(bytes, start, end, digest, slot, nowMs);
+      if (verification !== undefined && subjects !== undefined) return confined(verification, subjects);
+      // An answer that was kept before may stand again now, and need not be encoded anew.
+      if (verification?.verdict === "valid") return this.#recall.standing(slot, nowMs) ?? verification;
+      if (verification !== undefined) return verification;
     }
     const presented = visibleText(bytes, start, end);
     return presented === undefined ? undefined : this.recall(presented, subjects);
   }
 
   /** Counts a verdict that `recall` gave and that was answered. */
-  count({ verdict, source }: Verification): void {
+  count({ verdict, source }: Pick<Verification, "verdict" | "source">): void {
     this.counts.add(verdict, source);
   }
 

@@ -54,6 +54,24 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("memory decides without a fresh view of the facts", "recall.ts", [
     ["if (!feed.isFresh(nowMs) || !cache.isUsable(known,", "if (!cache.isUsable(known,"],
   ]),
+  mutant("an answer stands without a fresh view of the facts", "recall.ts", [
+    [
+      "if (answer === undefined || !feed.isFresh(nowMs)) return undefined;",
+      "if (answer === undefined) return undefined;",
+    ],
+  ]),
+  mutant("an answer stands whatever facts are learned", "known-tokens.ts", [
+    ["if (edition === this.#edition) return;", "if (this.#edition !== undefined) return;"],
+  ]),
+  mutant("an answer stands for a token that was observed anew", "known-tokens.ts", [
+    ["this.#words[at + GENERATION] = 0;", ""],
+  ]),
+  mutant("an answer stands for ever", "verdict-cache.ts", [
+    ["untilMs: Math.min(untilMs, known.observedAtMonotonicMs + this.#ttlMs),", "untilMs: Number.POSITIVE_INFINITY,"],
+  ]),
+  mutant("an answer stands though its token has expired", "known-tokens.ts", [
+    ["if (nowMs >= untilMs || wallMs >= expiresAtMs) return undefined;", "if (nowMs >= untilMs) return undefined;"],
+  ]),
   mutant("the log is not polled", "revocation-feed.ts", [
     [
       "if (!this.#options.log.shared || this.#closing.signal.aborted) return;\n    this.#cancelPoll",

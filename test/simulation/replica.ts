@@ -8,6 +8,7 @@ import { BOUND_MS, type Plan, UPSTREAM_TIMEOUT_MS } from "./plan.ts";
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { JWT_KEY } from "./sim-jwts.ts";
+import { SimLane } from "./sim-lane.ts";
 import { type Cuts, SimLink } from "./sim-link.ts";
 import { SimLog } from "./sim-log.ts";
 import { SimProcess } from "./sim-process.ts";
@@ -94,7 +95,8 @@ export function startReplica(world: World, name: string, cuts: Cuts, wallSkewMs:
   const { clockSkewMs } = JWT_RULES;
   const subjectRevoker = new modules.SubjectRevoker({ upstream, recorder, revocations, publisher, clock, clockSkewMs });
   void feed.start();
-  return { name, process, revocations, recorder, feed, verifier, revoker, subjectRevoker };
+  const lane = new SimLane(verifier);
+  return { name, process, revocations, recorder, feed, verifier, lane, revoker, subjectRevoker };
 }
 
 export type Replica = ReturnType<typeof startReplica>;

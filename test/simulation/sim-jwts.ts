@@ -103,7 +103,7 @@ export class SimJwts {
     const request = { presented: secret, maxAgeMs: Number.POSITIVE_INFINITY, minCursor, policy: undefined, signal };
     const refused = this.#refusedOf(replica).has(n);
     this.#run(replica, async () => {
-      const verification = await replica.verifier.verify(request);
+      const verification = await replica.lane.verify(request);
       this.#check(n, replica, verification, { begunAtMs, mustRefuse: refused || minCursor !== undefined });
     });
   }

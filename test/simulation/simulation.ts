@@ -226,7 +226,7 @@ class Simulation {
       this.#trace(() => `${name}: ${verification.verdict} from ${verification.source}`);
     };
     const request = { presented: secretOf(token), maxAgeMs, minCursor, policy: undefined, signal: controller.signal };
-    this.#begin(name, replica, async () => answered(await replica.verifier.verify(request)));
+    this.#begin(name, replica, async () => answered(await replica.lane.verify(request)));
   }
 
   #revoke({ token, wait, bySecret, cancelAfterMs, replica: index }: RevokeDeed): void {
