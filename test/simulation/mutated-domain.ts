@@ -48,14 +48,21 @@ function mutate(edits: readonly Edit[]): Map<string, string> {
   return texts;
 }
 
+/** What was transpiled before, by its text: most files of most copies are unchanged. */
+const transpiled = new Map<string, string>();
+
 function transpile(text: string): string {
+  const before = transpiled.get(text);
+  if (before !== undefined) return before;
   const compilerOptions = {
     target: ts.ScriptTarget.ES2023,
     module: ts.ModuleKind.ESNext,
     verbatimModuleSyntax: true,
     rewriteRelativeImportExtensions: true,
   };
-  return ts.transpileModule(text, { compilerOptions }).outputText;
+  const { outputText } = ts.transpileModule(text, { compilerOptions });
+  transpiled.set(text, outputText);
+  return outputText;
 }
 
 async function load(directory: string): Promise<DomainModules> {
