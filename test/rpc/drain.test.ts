@@ -127,8 +127,12 @@ describe("drain", () => {
 
   it("cuts what is left after the grace, and says CANCELLED of it", async () => {
     let aborted = false;
+    let verifies = 0;
     const gateway = await startFakeGateway({
-      verifyToken: () => new Promise(() => {}),
+      verifyToken: () => {
+        verifies += 1;
+        return new Promise(() => {});
+      },
       revocations: {
         async *watchRevocations(_request, { signal }) {
           yield { cursor: "e.1-0" };
@@ -144,11 +148,13 @@ describe("drain", () => {
     const unary = failureOf(grpcVerify(client, "mt_1"));
     const http1 = keepAlivePost(gateway).catch((error: unknown) => error);
     await opened;
+    await eventually(() => verifies === 2);
 
     await gateway.server.drain(20);
 
-    expect(await ended).toMatchObject({ code: 14 });
-    expect(await unary).toMatchObject({ code: 14 });
+    // UNAVAILABLE, or INTERNAL when the client hears of the end of the connection together with the GOAWAY before it.
+    expect([14, 13]).toContain((await ended).code);
+    expect([14, 13]).toContain((await unary).code);
     expect(await http1).toBeInstanceOf(Error);
     await eventually(() => gateway.reports.length === 3);
     expect(gateway.reports.map((report) => report.code)).toEqual(["CANCELLED", "CANCELLED", "CANCELLED"]);
