@@ -44,6 +44,29 @@ describe("facts that outlive the log's entries", () => {
     expect((await entries()).length).toBeGreaterThan(1);
   });
 
+  it("are said later when the log was away at their time", async () => {
+    const { first, log, pass, entries } = await fleet();
+    await first.recorder.record(first.recorder.factOf(token(1, { format: "jwt" }), "api"));
+    await settle();
+    await pass(RETENTION_MS / 2 - 60_000);
+    log.reachable = false;
+    await pass(RETENTION_MS / 4);
+    expect(first.errors).not.toEqual([]);
+    log.reachable = true;
+    expect(await entries()).toEqual([tokenId(1)]);
+    await pass(RETENTION_MS / 8);
+    expect((await entries()).length).toBeGreaterThan(1);
+  });
+
+  it("are said no more by a replica that has closed", async () => {
+    const { first, second, pass, entries } = await fleet();
+    await first.recorder.record(first.recorder.factOf(token(1, { format: "jwt" }), "api"));
+    await settle();
+    for (const { recorder } of [first, second]) recorder.close();
+    await pass(RETENTION_MS / 2);
+    expect(await entries()).toEqual([tokenId(1)]);
+  });
+
   it("are said no more once they need not be remembered", async () => {
     const { first, second, pass, entries } = await fleet();
     const dying = token(1, { format: "jwt", expiresAtMs: first.clock.wallMs() + RETENTION_MS / 2 });

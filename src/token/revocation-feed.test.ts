@@ -148,3 +148,40 @@ describe("RevocationFeed", () => {
     expect(revocations.after({ ...revocations.applied, major: 0 }, 10)).toHaveLength(2);
   });
 });
+
+describe("who waits for a cursor", () => {
+  const { signal } = new AbortController();
+
+  it("does not wait for what has been applied, and not past what comes before it", async () => {
+    const { feed, log, recorder, revocations } = await sharedDomain();
+    log.pushes = false;
+    const [first, second] = [
+      await log.append(recorder.factOf(token(1), "api")),
+      await log.append(recorder.factOf(token(2), "api")),
+    ];
+    let isReached = false;
+    const reached = feed.waitFor(second, BOUND_MS, signal).then(() => {
+      isReached = true;
+    });
+    revocations.apply({ cursor: first, fact: recorder.factOf(token(1), "api") });
+    await feed.waitFor(first, BOUND_MS, AbortSignal.abort());
+    expect(isReached).toBe(false);
+    await feed.refresh();
+    await reached;
+  });
+
+  it("is told when it takes too long, and when it leaves", async () => {
+    const { feed, log, clock, recorder } = await sharedDomain();
+    log.pushes = false;
+    const cursor = await log.append(recorder.factOf(token(1), "api"));
+    await expect(feed.waitFor(cursor, BOUND_MS, AbortSignal.abort())).rejects.toMatchObject({ reason: "CANCELED" });
+    log.reachable = false;
+    const late = feed.waitFor(cursor, BOUND_MS / 2, signal);
+    const leaving = new AbortController();
+    const left = feed.waitFor(cursor, BOUND_MS, leaving.signal);
+    leaving.abort();
+    await expect(left).rejects.toMatchObject({ reason: "CANCELED" });
+    clock.advance(BOUND_MS / 2);
+    await expect(late).rejects.toMatchObject({ reason: "CURSOR_NOT_REACHED" });
+  });
+});
