@@ -4,7 +4,7 @@ import { rounded } from "./kit/statistics.ts";
 /** A ratio of the gateway to a peer, and what it must be. */
 interface Requirement {
   readonly what: string;
-  /** As `throughputRatios` names it, or `cache-size`. */
+  /** As `throughputRatios` names it; as `cpuRatios` does, with ` cpu` behind it; or `cache-size`. */
   readonly shape: string;
   readonly peer: string;
   readonly bound: number;
@@ -32,12 +32,20 @@ const REQUIREMENTS: readonly Requirement[] = [
   { what: "1x1 p50 against grpc-go", shape: "1x1 p50", peer: "grpc_go", bound: 1, isMost: true },
   { what: "1x1 p99 against grpc-go", shape: "1x1 p99", peer: "grpc_go", bound: 1, isMost: true },
   { what: "TLS 8x16 against grpc-go", shape: "tls", peer: "grpc_go", bound: 3 },
+  {
+    what: "CPU of a JWT against an opaque token's, from memory",
+    shape: "cases cpu",
+    peer: "jwt",
+    bound: 1.5,
+    isMost: true,
+  },
   { what: "10^6 cached tokens against 10^3", shape: "cache-size", peer: "ratio_1e6_to_1e3", bound: 0.7 },
 ];
 
 /** What the project asks of itself, next to what a run has seen. */
-export function outcomesOf(record: Pick<RunRecord, "throughputRatios" | "figures">): Outcome[] {
+export function outcomesOf(record: Pick<RunRecord, "throughputRatios" | "cpuRatios" | "figures">): Outcome[] {
   const ratios = record.throughputRatios();
+  for (const [shape, cpu] of Object.entries(record.cpuRatios())) ratios[`${shape} cpu`] = cpu;
   return REQUIREMENTS.map(({ what, shape, peer, bound, isMost = false }) => {
     const ratio = shape === "cache-size" ? record.figures.get(shape)?.[peer] : ratios[shape]?.[peer];
     const seen = typeof ratio === "number" ? rounded(ratio, 3) : undefined;

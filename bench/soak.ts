@@ -38,7 +38,7 @@ interface SoakResult {
 
 async function soak(world: World, material: Material, minutes: number): Promise<SoakResult> {
   const gateway = await BenchGateway.start(world);
-  const { target } = await runningGateway(world, material, gateway);
+  const { target } = await runningGateway(world, gateway, material);
   const end = AbortSignal.timeout(minutes * 60_000);
   const problems: string[] = [];
   const stop = new AbortController();

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../../test/support/redis/redis-process.ts";
 import { Child } from "./child.ts";
-import { INSTANCE_KEY, MACHINE_KEY, seedJson } from "./tokens.ts";
+import { CLAIMS, INSTANCE_KEY, LIFETIME_SECONDS, MACHINE_KEY, seedJson } from "./tokens.ts";
 
 /** The emulator of Clerk's API as a process of its own. It knows `KNOWN_TOKENS` tokens. */
 export class BenchEmulator {
@@ -36,12 +36,22 @@ export class BenchEmulator {
 
   /** Mints a token and gives its id. */
   async mint(): Promise<string> {
+    return (await this.#create({})).id;
+  }
+
+  /** Mints a JWT like the tokens that the emulator starts with, and gives the JWT itself. */
+  async mintJwt(): Promise<string> {
+    const wanted = { token_format: "jwt", claims: CLAIMS, seconds_until_expiration: LIFETIME_SECONDS };
+    return (await this.#create(wanted)).token;
+  }
+
+  async #create(wanted: object): Promise<{ readonly id: string; readonly token: string }> {
     const response = await fetch(`${this.url}/v1/m2m_tokens`, {
       method: "POST",
       headers: { authorization: `Bearer ${MACHINE_KEY}`, "content-type": "application/json" },
-      body: "{}",
+      body: JSON.stringify(wanted),
     });
     if (!response.ok) throw new Error(`the emulator answered ${response.status} to a creation`);
-    return ((await response.json()) as { readonly id: string }).id;
+    return (await response.json()) as { readonly id: string; readonly token: string };
   }
 }

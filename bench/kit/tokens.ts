@@ -21,13 +21,17 @@ export function secretAt(index: number): string {
 /** Where the digits of the number are in a secret. */
 export const SECRET_DIGITS = { offset: PREFIX.length, length: DIGITS } as const;
 
+/** What every token says and for how long it is good, in seconds. */
+export const CLAIMS = { role: "reader", region: "eu-west-1" };
+export const LIFETIME_SECONDS = 86_400;
+
 /** What the emulator starts with. */
 export function seedJson(): string {
   const tokens = Array.from({ length: KNOWN_TOKENS }, (_, index) => ({
     machine: MACHINE,
     secret: secretAt(index),
-    claims: { role: "reader", region: "eu-west-1" },
-    seconds_until_expiration: 86_400,
+    claims: CLAIMS,
+    seconds_until_expiration: LIFETIME_SECONDS,
   }));
   const machine = { name: MACHINE, id: MACHINE_ID, secret_key: MACHINE_KEY, scoped_machines: [MACHINE] };
   return JSON.stringify({ instance: { secret_key: INSTANCE_KEY }, machines: [machine], tokens });

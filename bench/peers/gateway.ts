@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { BenchGateway, type GatewayOptions } from "../kit/bench-gateway.ts";
 import { CannotRun } from "../kit/cannot-run.ts";
-import { ANSWER_SLACK_BYTES, checkAnswer, type Material } from "../kit/material.ts";
+import { ANSWER_SLACK_BYTES, checkAnswer, type Question } from "../kit/material.ts";
 import type { World } from "../kit/world.ts";
 import type { LoadResult } from "../load/h2load.ts";
 import type { Peer, RunningPeer } from "./peer.ts";
@@ -26,19 +26,14 @@ function gatewayPeer(name: string, title: string, options: GatewayOptions): Peer
       }
     },
     start: async (world, material, carrier) =>
-      await runningGateway(world, material, await BenchGateway.start(world, { ...options, carrier })),
+      await runningGateway(world, await BenchGateway.start(world, { ...options, carrier }), material),
   };
 }
 
 /** A started gateway as a peer, once its answer has been checked. */
-export async function runningGateway(
-  world: World,
-  material: Material,
-  gateway: BenchGateway,
-  bodyFile = material.requestFile,
-): Promise<RunningPeer> {
+export async function runningGateway(world: World, gateway: BenchGateway, question: Question): Promise<RunningPeer> {
   try {
-    await checkAnswer(world, gateway.address, material.request);
+    await checkAnswer(world, gateway.address, question.request);
   } catch (error) {
     await gateway.stop();
     throw error;
@@ -48,10 +43,10 @@ export async function runningGateway(
     target: {
       address: gateway.address,
       path: world.client.path,
-      bodyFile,
+      bodyFile: question.requestFile,
       contentType: "application/grpc",
       authorization: world.caller.authorization,
-      answerBytes: 5 + material.answer.length,
+      answerBytes: 5 + question.answer.length,
       slackBytes: ANSWER_SLACK_BYTES,
     },
     usage: () => gateway.child.usage(),

@@ -2,7 +2,8 @@ import { fillLog } from "../fill-log.ts";
 import { BenchGateway, type GatewayOptions } from "../kit/bench-gateway.ts";
 import { CannotRun, reasonOf } from "../kit/cannot-run.ts";
 import type { Child } from "../kit/child.ts";
-import { KNOWN_TOKENS } from "../kit/tokens.ts";
+import { makeJwtQuestion, type Question } from "../kit/material.ts";
+import { KNOWN_TOKENS, MACHINE_ID } from "../kit/tokens.ts";
 import { runTokenLoad, type TokenPressure, verifyAll } from "../load/token-load.ts";
 import { runningGateway } from "../peers/gateway.ts";
 import type { Section, SectionContext } from "./section.ts";
@@ -22,14 +23,22 @@ interface Case {
   readonly source: string;
   /** Facts that are in the log before the gateway starts. */
   readonly facts?: number;
-  readonly body?: "policy";
+  /** What is asked, where it is not the plain question. */
+  readonly asks?: "policy" | "jwt";
   /** Different tokens, which h2load cannot ask about. */
   readonly tokens?: number;
 }
 
 const CASES: readonly Case[] = [
   { name: "gateway", title: "from memory (L1)", options: () => ({}), source: "memory" },
-  { name: "policy", title: "from memory, with a policy", options: () => ({}), source: "memory", body: "policy" },
+  {
+    name: "jwt",
+    title: "a JWT, its signature from memory",
+    options: () => ({ env: { CLERK_MACHINE_ID: MACHINE_ID } }),
+    source: "local",
+    asks: "jwt",
+  },
+  { name: "policy", title: "from memory, with a policy", options: () => ({}), source: "memory", asks: "policy" },
   { name: "facts", title: `from memory, ${FACTS} live facts`, options: () => ({}), source: "memory", facts: FACTS },
   {
     name: "many_tokens",
@@ -56,7 +65,7 @@ const CASES: readonly Case[] = [
 
 export const cases: Section = {
   name: "cases",
-  about: "what decides, 8x16: memory, policy, facts, Redis, the upstream",
+  about: "what decides, 8x16: memory, a JWT, policy, facts, Redis, the upstream",
   async run(context) {
     const { options, record, world } = context;
     for (const { name, title } of CASES) record.titles.set(name, record.titles.get(name) ?? title);
@@ -79,13 +88,12 @@ function longTtl(): Readonly<Record<string, string>> {
 }
 
 async function measureCase(context: SectionContext, each: Case, fleet: string): Promise<void> {
-  const { world, material, options, record } = context;
+  const { world, options, record } = context;
   if (each.facts !== undefined) await fillLog(world.redisPort, each.facts, fleet);
   const gateway = await BenchGateway.start(world, { ...each.options(fleet), fleet });
   try {
-    const body = each.body === "policy" ? material.policyRequestFile : material.requestFile;
     if (each.tokens === undefined) {
-      const running = await runningGateway(world, material, gateway, body);
+      const running = await runningGateway(world, gateway, await questionOf(context, each, gateway));
       await measureThroughput(context, { ...PRESSURE, seconds: options.warmUpSeconds }, running);
       const before = await gateway.validAnswers(each.source);
       const measured = await measureThroughput(context, { ...PRESSURE, seconds: options.seconds }, running);
@@ -108,6 +116,15 @@ async function measureCase(context: SectionContext, each: Case, fleet: string): 
   } finally {
     await gateway.stop();
   }
+}
+
+async function questionOf(
+  { world, material }: SectionContext,
+  { asks }: Case,
+  gateway: BenchGateway,
+): Promise<Question> {
+  if (asks === "jwt") return await makeJwtQuestion(world, gateway);
+  return asks === "policy" ? material.policy : material;
 }
 
 /** What a gateway does when it is asked about different tokens. */

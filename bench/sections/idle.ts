@@ -27,7 +27,7 @@ export const idle: Section = {
     try {
       for (const [name, nodeArgs] of VARIANTS) {
         const gateway = await BenchGateway.start(context.world, { nodeArgs, env: ENV });
-        started.push({ name, running: await runningGateway(context.world, context.material, gateway) });
+        started.push({ name, running: await runningGateway(context.world, gateway, context.material) });
       }
       await measure(context, started);
     } finally {

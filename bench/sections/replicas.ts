@@ -26,7 +26,7 @@ async function measure(context: SectionContext, count: number): Promise<void> {
     for (let started = 0; started < count; started += 1) {
       const gateway = await BenchGateway.start(world, { fleet });
       gateways.push(gateway);
-      peers.push(await runningGateway(world, material, gateway));
+      peers.push(await runningGateway(world, gateway, material));
     }
     await load(context, peers, options.warmUpSeconds);
     const idleBeforeMs = cpuOf(peers);

@@ -28,7 +28,7 @@ export const workers: Section = {
 async function measure({ world, material, options }: SectionContext, count: number) {
   const gateway = await BenchGateway.start(world, { env: { GATEWAY_WORKERS: `${count}` }, cores: world.cores.all });
   try {
-    const { target } = await runningGateway(world, material, gateway);
+    const { target } = await runningGateway(world, gateway, material);
     // Enough connections that each worker has some.
     const pressure = { connections: 16, inFlight: 16 };
     await runH2load(target, { ...pressure, seconds: options.warmUpSeconds }, world.cores.load);
