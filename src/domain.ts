@@ -8,7 +8,7 @@ import { openRedisTier, openRedisVerdicts, verdictScope } from "./redis-tier.ts"
 import { Budget } from "./token/budget.ts";
 import { Digester } from "./token/digest.ts";
 import { JwtVerifier } from "./token/jwt-verifier.ts";
-import type { Clock, Fleet, RevocationLog, VerdictStore } from "./token/ports.ts";
+import type { Clock, Fleet, RevocationLog, UnknownAdmission, VerdictStore } from "./token/ports.ts";
 import { Publisher } from "./token/publisher.ts";
 import { Recorder } from "./token/recorder.ts";
 import { Revalidator } from "./token/revalidator.ts";
@@ -40,7 +40,7 @@ export interface GivenLog {
 /**
  * Builds what decides, on Redis if the configuration names one, else in memory. Nothing runs before `start`.
  *
- * @param admitUnknown see `VerifierOptions`
+ * @param admission see `VerifierOptions`
  * @param tracing told of what is asked of Redis and the upstream for calls
  * @throws ConfigError when the configuration of Redis cannot be used
  */
@@ -49,7 +49,7 @@ export function createDomain(
   log: Logger,
   clock: Clock,
   givenLog?: GivenLog,
-  admitUnknown?: () => void,
+  admission?: UnknownAdmission,
   tracing?: Tracing,
 ) {
   const upstream = createUpstream(config, log, clock, tracing);
@@ -63,7 +63,7 @@ export function createDomain(
   });
   const finders = createFinders({ config, log, clock, upstream, store, ...facts });
   const digester = new Digester(upstream.verifyScope);
-  const asking = { cache, ...facts, admitUnknown, clock, minCursorTimeoutMs: config.clerk.timeoutMs };
+  const asking = { cache, ...facts, admission, clock, minCursorTimeoutMs: config.clerk.timeoutMs };
   const jwtKeys = openJwtKeys(config, log, clock, upstream);
   const verifier = new Verifier({
     ...{ ...asking, ...finders, upstream, store },
@@ -73,7 +73,7 @@ export function createDomain(
     allowsUnsyncedJwts: config.jwt.whenUnsynced === "allow",
   });
   const revoking = createRevoking({ config, clock, upstream, verifier, shared, facts, asking });
-  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock, admitUnknown });
+  const pool = new TokenPool({ ...config.pool, upstream, ...facts, clock, admission });
 
   /**
    * Asks the upstream with these keys from now on. When the one that verifies is another, no verdict obtained with the one

@@ -100,7 +100,7 @@ export async function openGateway(
   const access = openAccess(config, log, clock);
   const loopDelay = new LoopDelay(clock);
   const admission = new Admission(config.limits, loopDelay);
-  const domain = createDomain(config, log, clock, host, () => admission.admitUnknown(), tracing);
+  const domain = createDomain(config, log, clock, host, admission, tracing);
   const port: Port = { rpc: undefined, draining: false };
   const reloads = openReloads({ ...options, upstreamTls: readUpstreamTls(config) }, domain, (tls) => {
     port.rpc?.useTls(tls);

@@ -50,10 +50,12 @@ describe("when the event loop is late", () => {
     delay.standingMs = 99;
     expect([VERIFY, ...COSTLY].map(refused)).toEqual(Array(7).fill(undefined));
     expect(() => admission.admitUnknown()).not.toThrow();
+    expect(admission.refusesUnknown).toBe(false);
     delay.standingMs = 100;
     expect(COSTLY.map(refused)).toEqual(Array(6).fill("event_loop"));
     expect(refused(VERIFY)).toBeUndefined();
     expect(() => admission.admitUnknown()).toThrow("busy");
+    expect(admission.refusesUnknown).toBe(true);
     expect(admission.refused.event_loop).toBe(1);
     delay.standingMs = 400;
     expect(refused(VERIFY)).toBe("event_loop");

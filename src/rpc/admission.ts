@@ -1,5 +1,6 @@
 import type { OverloadSnapshot } from "../status.ts";
 import { GatewayError } from "../token/errors.ts";
+import type { UnknownAdmission } from "../token/ports.ts";
 import { type CallWorth, worthOf } from "./call-worth.ts";
 import type { LoopDelay } from "./loop-delay.ts";
 
@@ -37,7 +38,7 @@ const MESSAGES: Readonly<Record<Limit, string>> = {
 };
 
 /** Counts what is under way and decides, before any work is done, what is not taken on. */
-export class Admission {
+export class Admission implements UnknownAdmission {
   readonly limits: OverloadLimits;
   readonly refused: Record<Limit, number> = {
     connections: 0,
@@ -105,10 +106,14 @@ export class Admission {
     return overloaded(limit);
   }
 
-  /** A token that memory does not know would be asked for. @throws GatewayError OVERLOADED */
+  get refusesUnknown(): boolean {
+    return this.#limitForUnknown() !== undefined;
+  }
+
+  /** @throws GatewayError OVERLOADED */
   admitUnknown(): void {
-    if (this.isLate) throw this.refusal("event_loop");
-    if (this.inFlight > this.#maxUnknown) throw this.refusal("in_flight");
+    const limit = this.#limitForUnknown();
+    if (limit !== undefined) throw this.refusal(limit);
   }
 
   /** @param heldBytes what the call holds already. @throws GatewayError OVERLOADED */
@@ -121,6 +126,11 @@ export class Admission {
 
   release(bytes: number): void {
     this.pendingBytes -= bytes;
+  }
+
+  #limitForUnknown(): Limit | undefined {
+    if (this.isLate) return "event_loop";
+    return this.inFlight > this.#maxUnknown ? "in_flight" : undefined;
   }
 
   #limitFor(worth: CallWorth): Limit | undefined {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createDomain, type Domain } from "../../test/support/domain.ts";
+import { createDomain, type Domain, SwitchedAdmission } from "../../test/support/domain.ts";
 import { settle } from "../../test/support/fake-clock.ts";
 import { acquire, acquireRequest, HOUR_MS, minted } from "../../test/support/pool.ts";
 import { secretOf } from "../../test/support/tokens.ts";
@@ -75,13 +75,10 @@ describe("the token pool, when a creation fails", () => {
   });
 
   it("answers from memory, and begins no creation, while there is too much to do", async () => {
-    let isBusy = false;
-    const admitUnknown = () => {
-      if (isBusy) throw new GatewayError("OVERLOADED", "busy");
-    };
-    domain = await createDomain({ pool: { admitUnknown } });
+    const admission = new SwitchedAdmission();
+    domain = await createDomain({ pool: { admission } });
     await fill();
-    isBusy = true;
+    admission.refusesUnknown = true;
     expect(domain.pool.acquire(acquireRequest())).toMatchObject({ secret: secretOf(1) });
     const other = acquire(domain, { claims: "other" });
     await settle();

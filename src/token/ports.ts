@@ -99,6 +99,13 @@ export interface LogEntry {
   readonly fact: RevocationFact;
 }
 
+/** Whether work is taken on for tokens that memory does not know. */
+export interface UnknownAdmission {
+  readonly refusesUnknown: boolean;
+  /** To be called before such work begins. @throws GatewayError to refuse it */
+  admitUnknown(): void;
+}
+
 /** The append-only log of revocations: the one truth that all replicas follow. */
 export interface RevocationLog {
   /**

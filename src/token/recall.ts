@@ -2,7 +2,7 @@ import type { JwtVerifier } from "./jwt-verifier.ts";
 import { isRevoked, type KnownToken } from "./observation.ts";
 import { never, type Observer } from "./observer.ts";
 import { verdictOf } from "./policy.ts";
-import type { Clock } from "./ports.ts";
+import type { Clock, UnknownAdmission } from "./ports.ts";
 import type { Revalidator } from "./revalidator.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
 import type { Revocations } from "./revocations.ts";
@@ -26,6 +26,7 @@ export interface RecallOptions {
   readonly clock: Clock;
   readonly jwts: JwtVerifier | undefined;
   readonly revalidator: Revalidator | undefined;
+  readonly admission: UnknownAdmission | undefined;
   readonly staleness: StalenessGuard;
   /** Asks again about what memory knows, where that is due. */
   readonly observer: Observer;
@@ -50,10 +51,11 @@ export class Recall {
     demands: Demands,
   ): Verification | undefined {
     if (!this.isLocal(presented, known)) return this.observed(presented, digest, known, nowMs, demands);
-    const verification = this.#options.jwts?.decide(presented, digest, known, nowMs, demands.policy);
-    return verification !== undefined && this.#options.staleness.permits(verification, nowMs)
-      ? verification
-      : undefined;
+    const { jwts, staleness, admission } = this.#options;
+    // A signature costs as much as many answers from memory, be it good or not.
+    if (known === undefined && admission?.refusesUnknown === true) return undefined;
+    const verification = jwts?.decide(presented, digest, known, nowMs, demands.policy);
+    return verification !== undefined && staleness.permits(verification, nowMs) ? verification : undefined;
   }
 
   /**

@@ -3,7 +3,7 @@ import { canceled, GatewayError } from "./errors.ts";
 import { failureAfter, outlived, unsure, whileItLasts } from "./pool-failure.ts";
 import { openSlot, type PoolSlot, type PoolTarget, slotBytes } from "./pool-slot.ts";
 import { lastsFor, type PooledToken } from "./pooled-token.ts";
-import type { Clock, Upstream } from "./ports.ts";
+import type { Clock, UnknownAdmission, Upstream } from "./ports.ts";
 import type { RevocationFeed } from "./revocation-feed.ts";
 import type { Revocations } from "./revocations.ts";
 import type { CreatedToken } from "./token.ts";
@@ -22,8 +22,8 @@ export interface TokenPoolOptions {
   readonly maxAgeMs: number;
   /** A token that nobody has wanted for this long is not renewed. */
   readonly idleMs: number;
-  /** Called before a creation that a caller would wait for. @throws GatewayError when there is too much to do already */
-  readonly admitUnknown?: (() => void) | undefined;
+  /** Asked before a creation that a caller would wait for. */
+  readonly admission?: UnknownAdmission | undefined;
   /** Uniform in [0, 1). For jitter only. */
   readonly random?: (() => number) | undefined;
 }
@@ -188,7 +188,7 @@ export class TokenPool {
     if (kind.format === "jwt" && !feed.isFresh(nowMs)) {
       throw unsure("the log of revocations cannot be followed, and only it can tell whether a JWT is revoked");
     }
-    this.#options.admitUnknown?.();
+    this.#options.admission?.admitUnknown();
   }
 
   #renew(slot: PoolSlot): void {

@@ -4,6 +4,7 @@ import type { JwtVerifier } from "./jwt-verifier.ts";
 import type { KnownToken, Observation } from "./observation.ts";
 import { never, Observer, type ObserverOptions } from "./observer.ts";
 import { type Policy, verdictOf } from "./policy.ts";
+import type { UnknownAdmission } from "./ports.ts";
 import { Recall } from "./recall.ts";
 import type { Revalidator } from "./revalidator.ts";
 import { StalenessGuard } from "./staleness-guard.ts";
@@ -18,8 +19,8 @@ import { visibleText } from "./visible-text.ts";
 export interface VerifierOptions extends ObserverOptions {
   /** Finds revocations that nobody told of; `undefined` to leave that out. */
   readonly revalidator?: Revalidator | undefined;
-  /** Asked before a token that memory does not know is looked for anywhere else. @throws GatewayError to refuse it */
-  readonly admitUnknown?: (() => void) | undefined;
+  /** Asked before a token that memory does not know is looked for anywhere else, or its signature checked. */
+  readonly admission?: UnknownAdmission | undefined;
   /** Where verdicts are counted; with no other verifier's when not given. */
   readonly counts?: VerdictCounts | undefined;
   readonly digester: Digester;
@@ -50,8 +51,9 @@ export class Verifier {
     this.counts = options.counts ?? new VerdictCounts();
     this.#observer = new Observer(options);
     this.#staleness = new StalenessGuard(options.feed, options.allowsUnsyncedJwts ?? false);
-    const { jwts, revalidator } = options;
-    this.#recall = new Recall({ ...options, jwts, revalidator, staleness: this.#staleness, observer: this.#observer });
+    const { jwts, revalidator, admission } = options;
+    const parts = { jwts, revalidator, admission, staleness: this.#staleness, observer: this.#observer };
+    this.#recall = new Recall({ ...options, ...parts });
   }
 
   /**
@@ -186,6 +188,7 @@ export class Verifier {
     request: VerifyRequest,
   ): Promise<Verification> {
     const { jwts, cache, clock } = this.#options;
+    if (known === undefined) this.#options.admission?.admitUnknown();
     if (await jwts?.reachKey(secret, request.signal)) {
       const nowMs = clock.monotonicMs();
       const verification = jwts?.decide(secret, digest, cache.known(digest), nowMs, request.policy);
@@ -209,7 +212,7 @@ export class Verifier {
     const { cache, clock, feed, store } = this.#options;
     const { maxAgeMs, signal } = request;
     const credential = this.#options.credential?.();
-    if (known === undefined) this.#options.admitUnknown?.();
+    if (known === undefined) this.#options.admission?.admitUnknown();
     if (feed.isFresh(askedAtMs) && store !== undefined && maxAgeMs === Number.POSITIVE_INFINITY) {
       const shared = await this.#observer.lookUp(secret, digest, signal);
       const verification = shared && this.#recall.fromKnown(shared, "redis", clock.monotonicMs(), request);

@@ -1,6 +1,7 @@
 import { MemoryRevocationLog } from "../../src/memory/memory-revocation-log.ts";
 import type { Cursor } from "../../src/token/cursor.ts";
 import { Digester } from "../../src/token/digest.ts";
+import { GatewayError } from "../../src/token/errors.ts";
 import type { JwtRules } from "../../src/token/jwt.ts";
 import { JwtVerifier } from "../../src/token/jwt-verifier.ts";
 import type {
@@ -8,6 +9,7 @@ import type {
   RevocationFact,
   RevocationLog,
   SigningKeys,
+  UnknownAdmission,
   Upstream,
   VerdictStore,
 } from "../../src/token/ports.ts";
@@ -76,13 +78,22 @@ export class FlakyLog implements RevocationLog {
   }
 }
 
+/** Takes on work for unknown tokens until the test says otherwise. */
+export class SwitchedAdmission implements UnknownAdmission {
+  refusesUnknown = false;
+
+  admitUnknown(): void {
+    if (this.refusesUnknown) throw new GatewayError("OVERLOADED", "busy");
+  }
+}
+
 export interface DomainOptions {
   readonly clock?: FakeClock;
   readonly upstream?: Upstream;
   readonly log?: (clock: FakeClock) => RevocationLog;
   readonly store?: VerdictStore;
   readonly revalidator?: (parts: { recorder: Recorder; revocations: Revocations }) => Revalidator;
-  readonly admitUnknown?: () => void;
+  readonly admission?: UnknownAdmission;
   readonly ttlMs?: number;
   readonly maxKnown?: number;
   readonly maxRefused?: number;
@@ -139,7 +150,7 @@ export async function createDomain(options: DomainOptions = {}) {
     revocations,
     feed,
     recorder,
-    admitUnknown: options.admitUnknown,
+    admission: options.admission,
     clock,
     digester: new Digester(upstream.verifyScope),
     jwts: options.jwts && new JwtVerifier({ ...options.jwts, cache, revocations, clock }),
