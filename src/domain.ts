@@ -21,7 +21,7 @@ import { TokenPool } from "./token/token-pool.ts";
 import { VerdictCache } from "./token/verdict-cache.ts";
 import { Verifier, type VerifierOptions } from "./token/verifier.ts";
 import type { Tracing } from "./tracing/tracing.ts";
-import { ClerkUpstream } from "./upstream/clerk-upstream.ts";
+import { ClerkUpstream, type UpstreamTlsOptions } from "./upstream/clerk-upstream.ts";
 import type { UpstreamKeys } from "./upstream/credentials.ts";
 
 /** Slack for clocks and scheduling, on top of what a verdict can live, before a revocation may be forgotten. */
@@ -54,7 +54,6 @@ export function createDomain(
 ) {
   const upstream = createUpstream(config, log, clock, tracing);
   const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
-  const { fleet } = shared;
   const store = shared.store && (tracing?.tracedStore(shared.store) ?? shared.store);
   const cache = createCache(config, clock);
   const facts = createFacts(config, log, clock, shared.revocationLog, () => {
@@ -90,6 +89,11 @@ export function createDomain(
     cache.clear();
     pool.distrust();
   };
+  /** New connections to the upstream and the issuer are made this way; those there are stay. */
+  const useTls = (tls: UpstreamTlsOptions) => {
+    upstream.useTls(tls);
+    jwtKeys?.trust(tls.ca);
+  };
   const start = async () => {
     await facts.feed.start();
     facts.recorder.startRenewing();
@@ -106,7 +110,19 @@ export function createDomain(
     await jwtKeys?.close();
     await upstream.close();
   };
-  return { clock, upstream, fleet, cache, ...facts, ...finders, verifier, ...revoking, pool, useKeys, start, close };
+  const controls = { useKeys, useTls, start, close };
+  return {
+    clock,
+    upstream,
+    fleet: shared.fleet,
+    cache,
+    ...facts,
+    ...finders,
+    verifier,
+    ...revoking,
+    pool,
+    ...controls,
+  };
 }
 
 interface RevokingParts {

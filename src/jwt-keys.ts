@@ -15,6 +15,8 @@ export interface JwtKeys {
   start(): void;
   /** The key that opens the key set may be another instance's from now on. */
   renew(): void;
+  /** Trusts these authorities, in PEM, in place of the usual ones, where the keys are fetched from the issuer. */
+  trust(ca: string | undefined): void;
   close(): Promise<void>;
 }
 
@@ -36,7 +38,8 @@ export function openJwtKeys(config: Config, log: Logger, clock: Clock, instanceK
     clockSkewMs: jwt.clockSkewMs,
     maxLifetimeMs: jwt.maxLifetimeMs,
   };
-  if (jwt.key !== undefined) return { keys: fixedKey(jwt.key), rules, start() {}, renew() {}, async close() {} };
+  if (jwt.key !== undefined)
+    return { keys: fixedKey(jwt.key), rules, start() {}, renew() {}, trust() {}, async close() {} };
   const open = (endpoint: KeyEndpoint) =>
     new IssuerKeys({
       endpoint,
@@ -48,7 +51,8 @@ export function openJwtKeys(config: Config, log: Logger, clock: Clock, instanceK
     });
   if (clerk.secretKey !== undefined) {
     const keys = open(instanceKeys);
-    return { keys, rules, start: () => keys.start(), renew: () => keys.renew(), close: async () => keys.close() };
+    const close = async () => keys.close();
+    return { keys, rules, start: () => keys.start(), renew: () => keys.renew(), trust() {}, close };
   }
   if (issuer === undefined) return undefined;
   const endpoint = new IssuerEndpoint({ issuer, timeoutMs: clerk.timeoutMs, clock });
@@ -57,7 +61,7 @@ export function openJwtKeys(config: Config, log: Logger, clock: Clock, instanceK
     keys.close();
     await endpoint.close();
   };
-  return { keys, rules, start: () => keys.start(), renew() {}, close };
+  return { keys, rules, start: () => keys.start(), renew() {}, trust: (ca) => endpoint.trust(ca), close };
 }
 
 function fixedKey(pem: string): FixedKey {

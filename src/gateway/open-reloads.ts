@@ -16,11 +16,11 @@ interface ReloadedParts {
 /** Uses what the files say now, and gives what they say later to whom it concerns. */
 export function openReloads(options: ReloadedParts, domain: Domain, useTls: (tls: TlsFiles) => void): Reloads {
   const { config, log, tls, upstreamTls, keyFiles = {} } = options;
-  domain.upstream.useTls(upstreamTls);
+  domain.useTls(upstreamTls);
   return createReloads({
     ...{ config, log, tls, keyFiles, upstreamTls, useTls },
     clock: domain.clock,
-    useUpstreamTls: (used) => domain.upstream.useTls(used),
+    useUpstreamTls: domain.useTls,
     useKeys: domain.useKeys,
   });
 }

@@ -1,4 +1,4 @@
-import { Pool } from "undici";
+import { buildConnector, Pool } from "undici";
 import { canceled, GatewayError } from "../token/errors.ts";
 import type { Clock, KeyEndpoint } from "../token/ports.ts";
 import type { Jwk } from "../token/signing-keys.ts";
@@ -18,6 +18,7 @@ export interface IssuerEndpointOptions {
 /** The key set that an issuer publishes for everybody, under its well-known path. Redirects are failures. */
 export class IssuerEndpoint implements KeyEndpoint {
   readonly #options: IssuerEndpointOptions;
+  #connector: buildConnector.connector;
   readonly #pool: Pool;
   readonly #request: HttpRequest;
 
@@ -25,11 +26,11 @@ export class IssuerEndpoint implements KeyEndpoint {
   constructor(options: IssuerEndpointOptions) {
     this.#options = options;
     const url = new URL(options.issuer);
+    this.#connector = this.#connectorFor(undefined);
     this.#pool = new Pool(url.origin, {
       connections: 1,
       pipelining: 1,
-      allowH2: false,
-      connect: { timeout: options.timeoutMs },
+      connect: (target, callback) => this.#connector(target, callback),
       headersTimeout: 0,
       bodyTimeout: 0,
     });
@@ -40,6 +41,11 @@ export class IssuerEndpoint implements KeyEndpoint {
       headers: { accept: "application/json", "user-agent": "m2m-gateway" },
       body: undefined,
     };
+  }
+
+  /** New connections trust these authorities, in PEM, in place of the usual ones; the usual ones when `undefined`. */
+  trust(ca: string | undefined): void {
+    this.#connector = this.#connectorFor(ca);
   }
 
   async fetchKeys(signal: AbortSignal): Promise<readonly Jwk[]> {
@@ -59,6 +65,10 @@ export class IssuerEndpoint implements KeyEndpoint {
 
   async close(): Promise<void> {
     await this.#pool.destroy();
+  }
+
+  #connectorFor(ca: string | undefined): buildConnector.connector {
+    return buildConnector({ timeout: this.#options.timeoutMs, allowH2: false, ...(ca !== undefined && { ca }) });
   }
 }
 

@@ -22,7 +22,7 @@ export const clerkSettings = z.strictObject({
   caFile: optionalText(
     "CLERK_CA_FILE",
     "the path of a file",
-    "PEM file of the authorities that the certificate of Clerk's API, or of the proxy in front of it, may come from, in place of the usual ones.",
+    "PEM file of the authorities that the certificate of Clerk's API, or of the proxy in front of it, may come from, in place of the usual ones. Counts for the issuer too, where the keys of JWTs are fetched from it.",
   ),
   clientCertFile: optionalText(
     "CLERK_CLIENT_CERT_FILE",
