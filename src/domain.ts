@@ -110,19 +110,8 @@ export function createDomain(
     await jwtKeys?.close();
     await upstream.close();
   };
-  const controls = { useKeys, useTls, start, close };
-  return {
-    clock,
-    upstream,
-    fleet: shared.fleet,
-    cache,
-    ...facts,
-    ...finders,
-    verifier,
-    ...revoking,
-    pool,
-    ...controls,
-  };
+  const parts = { clock, upstream, fleet: shared.fleet, cache, ...facts, ...finders };
+  return { ...parts, verifier, ...revoking, pool, useKeys, useTls, start, close };
 }
 
 interface RevokingParts {
