@@ -1,14 +1,30 @@
+import { once } from "node:events";
+import http from "node:http";
+import https from "node:https";
+import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
 import { RevocationKind } from "../../src/gen/m2mgateway/v1/revocation_service_pb.ts";
 import { Enforcement, JwtCheck, Source, TokenFormat, Verdict } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
-import { type GatewayFixture, startGatewayFixture, until, Watcher } from "../support/gateway-fixture.ts";
-import { makeIssuerKey } from "../support/jwts.ts";
+import { makeAuthority } from "../support/certificates.ts";
+import {
+  type GatewayFixture,
+  type RunningGateway,
+  startGatewayFixture,
+  until,
+  Watcher,
+} from "../support/gateway-fixture.ts";
+import { goodClaims, makeIssuerKey, mint } from "../support/jwts.ts";
 import { BILLING, REPORTS } from "../support/tokens.ts";
+import { MountedFiles } from "../tls/live-files.ts";
 
+const SIGNING_KEY = makeIssuerKey();
 const EMULATOR = {
   seed: {
     // Given, because making one takes seconds on a busy machine.
-    instance: { signing_key: makeIssuerKey().privateKey.export({ format: "pem", type: "pkcs8" }).toString() },
+    instance: {
+      id: `ins_${"e".repeat(27)}`,
+      signing_key: SIGNING_KEY.privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+    },
     machines: [
       { name: "billing", id: BILLING, scoped_machines: ["billing", "reports"] },
       { name: "reports", id: REPORTS, scoped_machines: ["reports"] },
@@ -23,6 +39,10 @@ function start(env: Record<string, string> = {}, keys: "both" | "machine" = "bot
 async function mintJwt({ tokens }: GatewayFixture) {
   const { token, secret } = await tokens.createToken({ format: TokenFormat.JWT });
   return { id: token?.id ?? "", secret };
+}
+
+function publishableKeyOf(host: string): string {
+  return `pk_test_${Buffer.from(`${host}$`).toString("base64")}`;
 }
 
 function keyFetches({ emulator }: GatewayFixture): number {
@@ -70,6 +90,75 @@ describe("a JWT that Clerk mints", () => {
       verdict: Verdict.INVALID,
       failedCheck: JwtCheck.ISSUER,
     });
+  });
+
+  it("is decided with the key that is given, of the issuer that the publishable key names, and nothing is fetched", async () => {
+    const { seed } = EMULATOR;
+    const issuer = "https://clerk.example.test";
+    await using fixture = await startGatewayFixture({
+      emulator: { seed: { ...seed, instance: { ...seed.instance, issuer } } },
+      keys: "machine",
+      env: {
+        CLERK_MACHINE_ID: BILLING,
+        CLERK_JWT_KEY: SIGNING_KEY.pem.replaceAll("\n", "\\n"),
+        CLERK_PUBLISHABLE_KEY: publishableKeyOf("clerk.example.test"),
+      },
+    });
+    const { id, secret } = await mintJwt(fixture);
+    const verify = async (token: string, { tokens }: RunningGateway = fixture) => {
+      const { verdict, source, failedCheck } = await tokens.verifyToken({ token });
+      return [verdict, source, failedCheck];
+    };
+    const good = [Verdict.VALID, Source.LOCAL, JwtCheck.UNSPECIFIED];
+    expect(await verify(secret)).toEqual(good);
+    expect(await verify(secret)).toEqual(good);
+
+    // Whatever id it names for the key, and whoever minted it.
+    const nowS = Math.floor(Date.now() / 1000);
+    const times = { iat: nowS, nbf: nowS - 10, exp: nowS + 60 };
+    const claims = goodClaims(1, { ...times, iss: issuer, aud: [BILLING] });
+    expect(await verify(await mint(SIGNING_KEY, claims, { kid: "another" }))).toEqual(good);
+    const forged = await mint(makeIssuerKey(), claims);
+    expect(await verify(forged)).toEqual([Verdict.INVALID, Source.LOCAL, JwtCheck.SIGNATURE]);
+    const foreign = await mint(SIGNING_KEY, { ...claims, iss: "https://clerk.elsewhere.test" });
+    expect(await verify(foreign)).toEqual([Verdict.INVALID, Source.LOCAL, JwtCheck.ISSUER]);
+    const other = await fixture.startAnother({ CLERK_PUBLISHABLE_KEY: publishableKeyOf("clerk.elsewhere.test") });
+    expect(await verify(secret, other)).toEqual([Verdict.INVALID, Source.LOCAL, JwtCheck.ISSUER]);
+    expect(await verify(foreign, other)).toEqual(good);
+
+    await fixture.tokens.revokeToken({ target: { case: "tokenId", value: id }, format: TokenFormat.JWT });
+    expect(await verify(secret)).toEqual([Verdict.REVOKED, Source.FACT, JwtCheck.UNSPECIFIED]);
+    expect(keyFetches(fixture)).toBe(0);
+    expect(fixture.verifyRequests()).toBe(0);
+    expect(fixture.logLines.join("")).not.toContain(secret);
+  });
+
+  it("is decided with the keys of an issuer whose certificate comes from CLERK_CA_FILE", async () => {
+    await using other = await start();
+    const authority = makeAuthority();
+    using files = new MountedFiles({ ca: authority.cert });
+    const proxy = https.createServer(authority.issue({ name: "issuer" }), (request, response) => {
+      http.get(`${other.emulator.url}${request.url}`, (answer) => answer.pipe(response));
+    });
+    proxy.listen(0, "127.0.0.1");
+    await once(proxy, "listening");
+    try {
+      const issuer = `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const { seed } = EMULATOR;
+      await using fixture = await startGatewayFixture({
+        emulator: { seed: { ...seed, instance: { ...seed.instance, issuer } } },
+        keys: "machine",
+        env: { CLERK_MACHINE_ID: BILLING, CLERK_JWT_ISSUER: issuer, CLERK_CA_FILE: files.path("ca") },
+      });
+      const { secret } = await mintJwt(fixture);
+      expect(await fixture.tokens.verifyToken({ token: secret })).toMatchObject({
+        verdict: Verdict.VALID,
+        source: Source.LOCAL,
+      });
+    } finally {
+      proxy.closeAllConnections();
+      proxy.close();
+    }
   });
 
   it("goes to Clerk where it is not known which machine it must be granted to", async () => {
