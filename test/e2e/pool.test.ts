@@ -1,3 +1,4 @@
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -16,6 +17,8 @@ interface Answer {
   readonly replica: number;
   readonly beganMs: number;
   readonly id: string;
+  /** When the token was minted, by the wall clock. */
+  readonly mintedMs: number;
 }
 
 describe("the pools of three replicas on one Redis", { timeout: 120_000 }, () => {
@@ -94,14 +97,15 @@ describe("the pools of three replicas on one Redis", { timeout: 120_000 }, () =>
   });
 
   /** Callers that acquire without a pause at every replica, until they are stopped. */
-  function underLoad() {
+  function underLoad(format = TokenFormat.OPAQUE) {
     const answers: Answer[] = [];
     let stopped = false;
     const loops = Array.from({ length: 12 }, async (_, n) => {
       while (!stopped) {
         const beganMs = performance.now();
-        const { token } = await replicaOf(n).tokens.acquireToken({});
-        answers.push({ replica: n % replicas.length, beganMs, id: token?.id ?? "" });
+        const { token } = await replicaOf(n).tokens.acquireToken({ format });
+        const mintedMs = token?.createTime === undefined ? 0 : timestampMs(token.createTime);
+        answers.push({ replica: n % replicas.length, beganMs, id: token?.id ?? "", mintedMs });
       }
     });
     return {
@@ -113,9 +117,9 @@ describe("the pools of three replicas on one Redis", { timeout: 120_000 }, () =>
     };
   }
 
-  const isAtAll = (answers: readonly Answer[], sinceMs: number, isIt: (id: string) => boolean) =>
+  const isAtAll = (answers: readonly Answer[], sinceMs: number, isIt: (answer: Answer) => boolean) =>
     replicas.every((_, n) =>
-      answers.some(({ replica, beganMs, id }) => replica === n && beganMs > sinceMs && isIt(id)),
+      answers.some((answer) => answer.replica === n && answer.beganMs > sinceMs && isIt(answer)),
     );
 
   it.each([
@@ -135,7 +139,7 @@ describe("the pools of three replicas on one Redis", { timeout: 120_000 }, () =>
           const revoked = await replicaOf(round).tokens.revokeToken({ target: { case: "tokenId", value: id }, wait });
           const ackMs = performance.now();
           expect(revoked.propagation).toBe(propagation);
-          await until(() => isAtAll(load.answers, ackMs + elsewhereMs, (given) => given !== id));
+          await until(() => isAtAll(load.answers, ackMs + elsewhereMs, (given) => given.id !== id));
           const late = load.answers.filter((answer) => {
             const graceMs = answer.replica === round % replicas.length ? 0 : elsewhereMs;
             return answer.id === id && answer.beganMs > ackMs + graceMs;
@@ -148,6 +152,50 @@ describe("the pools of three replicas on one Redis", { timeout: 120_000 }, () =>
       }
       // One for each revocation and the first; replicas that raced for the first after a revocation shared it.
       expect(new Set(load.answers.map(({ id }) => id)).size).toBe(4);
+    },
+  );
+
+  it.each([
+    ["JWT that was revoked by its id", TokenFormat.JWT, "id"],
+    ["JWT that its machine minted before a watermark", TokenFormat.JWT, "subject"],
+    ["opaque token that its machine minted before a watermark", TokenFormat.OPAQUE, "subject"],
+  ] as const)(
+    "give no %s to a call that began after that was acknowledged for the fleet",
+    async (_what, format, by) => {
+      await start(BOUND_MS);
+      const load = underLoad(format);
+      try {
+        for (let round = 0; round < 2; round++) {
+          const startMs = performance.now();
+          await until(() => isAtAll(load.answers, startMs, () => true));
+          const { tokens, revocations } = replicaOf(round);
+          const { token } = await tokens.acquireToken({ format });
+          const id = token?.id ?? "";
+          let isRefused = (given: Answer) => given.id === id;
+          let ackMs = Number.POSITIVE_INFINITY;
+          if (by === "id") {
+            const target = { case: "tokenId", value: id } as const;
+            const { propagation } = await tokens.revokeToken({ target, format, wait: Wait.FLEET });
+            expect(propagation).toBe(Propagation.FLEET);
+            ackMs = performance.now();
+          } else {
+            const now = timestampFromMs(Date.now());
+            const subject = token?.subject ?? "";
+            for await (const { event } of revocations.revokeSubject({ subject, issuedBefore: now, wait: Wait.FLEET })) {
+              if (event.case !== "watermark" || event.value.issuedBefore === undefined) continue;
+              expect(event.value.propagation).toBe(Propagation.FLEET);
+              ackMs = performance.now();
+              const beforeMs = timestampMs(event.value.issuedBefore);
+              isRefused = (given) => given.mintedMs < beforeMs;
+            }
+          }
+          expect(load.answers.some(isRefused)).toBe(true);
+          await until(() => isAtAll(load.answers, ackMs, (given) => !isRefused(given)));
+          expect(load.answers.filter((given) => given.beganMs > ackMs && isRefused(given))).toEqual([]);
+        }
+      } finally {
+        await load.stop();
+      }
     },
   );
 
