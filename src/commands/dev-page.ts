@@ -7,6 +7,8 @@ interface DevPage {
   readonly own: string;
   readonly tokenId: string;
   readonly secret: string;
+  /** Whether its machine is known to grant access to itself, as JWTs that the gateway accepts must. */
+  readonly isGrantedToItself: boolean;
   readonly invocation: string;
 }
 
@@ -45,10 +47,17 @@ In a third one, verify the token: from the upstream first, from memory the secon
 Revoke it, then verify it again:
   ${cli} token revoke --id ${tokenId} --reason "trying it out"
 
-Mint another, and see what was spent and saved:
+${page.isGrantedToItself ? jwtCalls(cli) : ""}Mint another, and see what was spent and saved:
   ${cli} token create --ttl 1h
   ${cli} status
 
 Stop with Ctrl-C.
+`;
+}
+
+function jwtCalls(cli: string): string {
+  return `Mint a JWT, which the gateway checks by itself, with the upstream's public key:
+  ${cli} token create --format jwt | ${cli} token verify
+
 `;
 }

@@ -32,6 +32,7 @@ export async function dev(options: DevOptions, context: CommandContext): Promise
     emulator = await openEmulator(options.seed, loaded.emulator.listen, (event) =>
       log.debug(event, "emulated request"),
     );
+    const own = ownMachine(emulator);
     const { config, tls } = loadConfig({
       env: withoutClerk(env),
       file: options.config,
@@ -39,12 +40,13 @@ export async function dev(options: DevOptions, context: CommandContext): Promise
         ...overrides,
         CLERK_API_URL: emulator.url,
         CLERK_SECRET_KEY: emulator.instanceKey,
-        CLERK_MACHINE_SECRET_KEY: ownMachine(emulator).secretKey,
+        CLERK_MACHINE_SECRET_KEY: own.secretKey,
+        CLERK_MACHINE_ID: own.id,
       },
     });
     gateway = await startGateway({ config, tls, log, version, onQuit: context.quit });
     stdout.write(
-      options.output === "json" ? readyLine(gateway, emulator) : await readyPage(gateway, emulator, context),
+      options.output === "json" ? readyLine(gateway, emulator) : await readyPage(gateway, emulator, context, options),
     );
     await untilAborted(context.signal);
     return EXIT.ok;
@@ -58,7 +60,8 @@ export async function dev(options: DevOptions, context: CommandContext): Promise
 
 /** The emulator's keys are used, whatever keys the developer's shell has: nothing here may reach the real Clerk. */
 function withoutClerk(env: CommandContext["env"]): CommandContext["env"] {
-  const isTarget = (name: string) => /^CLERK_(API_URL|SECRET_KEY|MACHINE_SECRET_KEY)(_FILE)?$/.test(name);
+  const isTarget = (name: string) =>
+    /^CLERK_(API_URL|SECRET_KEY|MACHINE_SECRET_KEY|MACHINE_ID|JWT_KEY|JWT_ISSUER|PUBLISHABLE_KEY)(_FILE)?$/.test(name);
   return Object.fromEntries(Object.entries(env).filter(([name]) => !isTarget(name)));
 }
 
@@ -77,7 +80,12 @@ function readyLine(gateway: Gateway, emulator: Emulator): string {
 }
 
 /** Mints a token through the gateway itself, so that every call on the page can be pasted alone, in any order. */
-async function readyPage(gateway: Gateway, emulator: Emulator, { invocation }: CommandContext): Promise<string> {
+async function readyPage(
+  gateway: Gateway,
+  emulator: Emulator,
+  { invocation }: CommandContext,
+  { seed }: DevOptions,
+): Promise<string> {
   const tokens = createClient(TokenService, createGrpcTransport({ baseUrl: gateway.url }));
   const { token, secret } = await tokens.createToken({});
   return devPage({
@@ -88,6 +96,7 @@ async function readyPage(gateway: Gateway, emulator: Emulator, { invocation }: C
     own: ownMachine(emulator).name,
     tokenId: token?.id ?? "",
     secret,
+    isGrantedToItself: seed === undefined,
     invocation,
   });
 }

@@ -17,9 +17,9 @@ it("every call on the page of `dev` works as printed, in the order of the page",
   const listen = ["--listen", "--admin-listen", "--emulator-listen"].flatMap((flag) => [flag, "127.0.0.1:0"]);
   await using dev = runMain(["dev", ...listen]);
   await dev.waitFor(/Stop with Ctrl-C/);
-  const [watch = "", curl = "", buf = "", verify = "", revoke = "", create = "", status = "", ...rest] = commandsOf(
-    dev.stdout(),
-  );
+  const commands = commandsOf(dev.stdout());
+  const [watch = "", curl = "", buf = "", verify = "", revoke = "", jwt = "", create = "", status = "", ...rest] =
+    commands;
   expect(rest).toEqual([]);
   const id = /mt_[0-9A-Za-z]{32}(?=\))/.exec(dev.stdout())?.[0] ?? "";
 
@@ -47,6 +47,11 @@ it("every call on the page of `dev` works as printed, in the order of the page",
   const revoked = await paste(verify);
   expect(revoked.code).toBe(1);
   expect(revoked.stdout).toMatch(/^REVOKED\b/);
+
+  const local = await paste(jwt);
+  expect(local.code).toBe(0);
+  expect(local.stdout).toMatch(/^VALID\b/);
+  expect(local.stdout).toMatch(/\blocal\b/i);
 
   const created = await paste(create);
   expect(created.code).toBe(0);
