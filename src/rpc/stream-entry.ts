@@ -1,4 +1,5 @@
 import type { Caller } from "../callers/caller.ts";
+import type { Badge, PeerOf } from "../callers/peer.ts";
 import type { Role } from "../callers/role.ts";
 import { fieldOf } from "../http2/request-head.ts";
 import type { ServerStream } from "../http2/server-stream.ts";
@@ -14,9 +15,14 @@ export interface StreamEntry {
   leave(): void;
 }
 
+/** Whose stream of the engine it would be, before it is let in or counted; `undefined` for nobody who may call. */
+export function callerAt({ guard, peerOf }: AccessControl, stream: ServerStream): Caller | undefined {
+  return guard.callers.identify(badgeAt(peerOf, stream));
+}
+
 /** Lets a stream of the engine in; `undefined` for one that is to be refused, by whoever can say why. */
 export function enter({ guard, peerOf }: AccessControl, stream: ServerStream, role: Role): StreamEntry | undefined {
-  const badge = peerOf(stream.socket).badge(fieldOf(stream.head, "authorization"));
+  const badge = badgeAt(peerOf, stream);
   const admission = guard.tryAdmit(badge, role);
   if (admission === undefined) return undefined;
   let unfollow = () => {};
@@ -30,4 +36,8 @@ export function enter({ guard, peerOf }: AccessControl, stream: ServerStream, ro
       admission.release();
     },
   };
+}
+
+function badgeAt(peerOf: PeerOf, { socket, head }: ServerStream): Badge {
+  return peerOf(socket).badge(fieldOf(head, "authorization"));
 }

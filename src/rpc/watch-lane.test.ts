@@ -8,6 +8,8 @@ import { admissionWith } from "../../test/support/admission.ts";
 import { createDomain, type Domain } from "../../test/support/domain.ts";
 import { settle } from "../../test/support/fake-clock.ts";
 import { token } from "../../test/support/tokens.ts";
+import { createCallerKey, fingerprintOf } from "../callers/caller-key.ts";
+import { parseCallersFile } from "../callers/callers-file.ts";
 import {
   WatchRevocationsRequestSchema,
   type WatchRevocationsResponse,
@@ -26,7 +28,7 @@ const HEARTBEAT_MS = 5_000;
 const MAX_LAG = 3;
 
 /** A lane of its own engine, on a domain whose clock is the test's. What the lane leaves is kept in `left`. */
-async function startLane(limits: Partial<OverloadLimits> = {}) {
+async function startLane(limits: Partial<OverloadLimits> = {}, entries?: Parameters<typeof openAccess>[1]) {
   const domain = await createDomain();
   const reports: CallReport[] = [];
   const left: Buffer[] = [];
@@ -41,9 +43,10 @@ async function startLane(limits: Partial<OverloadLimits> = {}) {
   const admission = admissionWith(limits);
   const watch = { heartbeatMs: HEARTBEAT_MS, maxLag: MAX_LAG };
   const dependencies = { ...domain, watch, watchers, admission, freshness };
+  const access = openAccess(domain.clock, entries);
   const lane = new WatchLane(
     dependencies,
-    openAccess(domain.clock),
+    access,
     observeEnds((report) => reports.push(report)),
   );
   const onStream = (stream: ServerStream) => {
@@ -56,17 +59,28 @@ async function startLane(limits: Partial<OverloadLimits> = {}) {
     }
   };
   const engine = await startEngine({ onStream });
-  return { domain, reports, left, watchers, lane, engine, [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose]() };
+  const uses = () => access.guard.callers.uses();
+  return {
+    domain,
+    reports,
+    left,
+    watchers,
+    lane,
+    uses,
+    engine,
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  };
 }
 
 function ask(
   client: RawClient,
   streamId: number,
   request: MessageInitShape<typeof WatchRevocationsRequestSchema> = {},
+  fields: [string, string][] = [],
 ) {
   const message = toBinary(WatchRevocationsRequestSchema, create(WatchRevocationsRequestSchema, request));
   client.send(
-    headers(streamId, requestFields(PATH, [["content-type", "application/grpc"]])),
+    headers(streamId, requestFields(PATH, [["content-type", "application/grpc"], ...fields])),
     data(streamId, envelope(message), { end: true }),
   );
 }
@@ -209,6 +223,28 @@ describe("WatchRevocations past the framework", () => {
     expect(await client.answer(1)).toMatchObject({ reset: 7 });
     const message = toBinary(WatchRevocationsRequestSchema, create(WatchRevocationsRequestSchema, request));
     expect(fixture.left).toEqual([envelope(message)]);
+  });
+
+  const OWN = `mch_${"a".repeat(27)}`;
+  it.each([
+    ["a cursor that is none", { cursor: "nonsense" }],
+    ["a subject that is not the caller's", { subjects: [`mch_${"b".repeat(27)}`] }],
+  ])("does not count a call with %s, which the framework counts", async (_what, request) => {
+    const key = createCallerKey();
+    const caller = { name: "app", roles: ["watch"], keys: [fingerprintOf(key)], subjects: [OWN] };
+    const entries = parseCallersFile(
+      JSON.stringify({ callers: [{ ...caller, limits: { requestsPerSecond: 1, burst: 1 } }] }),
+    );
+    await using fixture = await startLane({}, entries);
+    using client = await connectRaw(fixture.engine.port);
+    const authorization: [string, string] = ["authorization", `Bearer ${key}`];
+    ask(client, 1, request, [authorization]);
+    expect(await client.answer(1)).toMatchObject({ reset: 7 });
+    expect(fixture.uses()).toContainEqual({ name: "app", admitted: 0, inFlight: 0 });
+    // Nor is anything of its rate used up.
+    ask(client, 3, {}, [authorization]);
+    expect(await kinds(client, 3, 1)).toEqual(["snapshotComplete"]);
+    expect(fixture.uses()).toContainEqual({ name: "app", admitted: 1, inFlight: 1 });
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createValidator } from "@bufbuild/protovalidate";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import type { Caller } from "../callers/caller.ts";
 import {
   RevocationService,
   type WatchRevocationsRequest,
@@ -22,7 +23,7 @@ import { CallReporter } from "./call-report.ts";
 import { visibleSubjects } from "./caller-subjects.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { envelope, onlyMessage, plainGrpcHeaders } from "./plain-grpc.ts";
-import { enter, type StreamEntry } from "./stream-entry.ts";
+import { callerAt, enter, type StreamEntry } from "./stream-entry.ts";
 import type { StreamLane } from "./stream-lane.ts";
 import { BODY_TIMEOUT_MS } from "./transport-limits.ts";
 import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-revocations.ts";
@@ -31,6 +32,9 @@ import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-r
 const MAX_REQUEST_BYTES = 64 * 1024;
 /** Watchers served before others get their turn. */
 const SERVED_AT_ONCE = 1024;
+
+/** Where a watch begins, and of which machines. */
+type WatchedPart = Pick<WatchOptions, "after" | "subjects">;
 
 const LABELS = {
   service: RevocationService.typeName,
@@ -66,13 +70,11 @@ export class WatchLane implements StreamLane {
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
     stream.consumer = new RequestCollector(stream, this.dependencies.clock, (body) => {
-      const request = this.#parse(body);
       const headers = plainGrpcHeaders(stream.head);
-      const isRefused = request === undefined || this.#isDraining || hasTooManyWatchers(this.dependencies);
-      const entry = isRefused ? undefined : enter(this.#access, stream, "watch");
-      const options = isRefused || entry === undefined ? undefined : optionsOf(request, entry);
+      const options = headers === undefined ? undefined : this.#optionsOf(stream, body);
+      // Let in last: what the framework refuses it counts itself, and no call counts twice.
+      const entry = options === undefined ? undefined : enter(this.#access, stream, "watch");
       if (options === undefined || headers === undefined || entry === undefined) {
-        entry?.leave();
         leave(body);
         return;
       }
@@ -109,7 +111,7 @@ export class WatchLane implements StreamLane {
     return envelope(toBinary(WatchRevocationsResponseSchema, wireEvent(event, this.dependencies)));
   }
 
-  #add(stream: ServerStream, options: Pick<WatchOptions, "after" | "subjects">, entry: StreamEntry): void {
+  #add(stream: ServerStream, options: WatchedPart, entry: StreamEntry): void {
     const reporter = new CallReporter(this.#observe(LABELS, (name) => fieldOf(stream.head, name)).onEnd, LABELS);
     const { feed, revocations, clock, watch, watchers } = this.dependencies;
     const followed = new Watch({ ...options, ...watch, revocations, clock });
@@ -146,6 +148,14 @@ export class WatchLane implements StreamLane {
     if (rest.length > 0) this.dependencies.clock.after(0, () => this.#serveAll(rest));
   }
 
+  /** What is watched; `undefined` for what the framework has to refuse. */
+  #optionsOf(stream: ServerStream, body: Buffer): WatchedPart | undefined {
+    if (this.#isDraining || hasTooManyWatchers(this.dependencies)) return undefined;
+    const request = this.#parse(body);
+    const caller = callerAt(this.#access, stream);
+    return request === undefined || caller === undefined ? undefined : optionsOf(request, caller);
+  }
+
   /** `undefined` for what the framework has to refuse. */
   #parse(body: Buffer): WatchRevocationsRequest | undefined {
     const message = onlyMessage(body);
@@ -160,7 +170,7 @@ export class WatchLane implements StreamLane {
 }
 
 /** `undefined` for what has to be refused. */
-function optionsOf({ cursor, subjects }: WatchRevocationsRequest, { caller }: StreamEntry) {
+function optionsOf({ cursor, subjects }: WatchRevocationsRequest, caller: Caller): WatchedPart | undefined {
   try {
     return { after: cursor === "" ? undefined : parseCursor(cursor), subjects: visibleSubjects(caller, subjects) };
   } catch {
