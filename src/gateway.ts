@@ -42,6 +42,8 @@ export interface GatewayBody {
   invalidate(target: InvalidationTarget): void;
   readiness(): Readiness;
   freshness(): FreshnessSnapshot;
+  /** The gateway's keys that the upstream rejected when this process last asked with them. */
+  rejectedKeys(): readonly string[];
   /** What GetStatus answers of this process, for the console of another one. */
   status(): string;
   /** The certificate in use. */
@@ -138,9 +140,7 @@ export async function openGateway(
     metrics,
     consoleRpcs: consoleRpcsOf(listener, config),
     invalidate: (target) => domain.verifier.invalidate(target),
-    readiness: () => readinessOf(parts),
-    freshness: () => takeFreshness(parts),
-    status: () => encodeStatus(wireStatus(takeStatus(parts), undefined)),
+    ...reportsOf(parts),
     tls: () => reloads.tls,
     async listen() {
       port.rpc = await openPort(rpcOptions, reloads, listener);
@@ -150,6 +150,16 @@ export async function openGateway(
       closed ??= close();
       return closed;
     },
+  };
+}
+
+/** What a gateway tells of itself. */
+function reportsOf(parts: StatusParts): Pick<GatewayBody, "readiness" | "freshness" | "rejectedKeys" | "status"> {
+  return {
+    readiness: () => readinessOf(parts),
+    freshness: () => takeFreshness(parts),
+    rejectedKeys: () => parts.upstream.rejectedKeys,
+    status: () => encodeStatus(wireStatus(takeStatus(parts), undefined)),
   };
 }
 

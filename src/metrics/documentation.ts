@@ -6,7 +6,8 @@ const INTRODUCTION = `# Metrics
 <!-- Generated from src/metrics/ by \`npm run docs\`. Do not edit. -->
 
 \`/metrics\` at the admin port serves them in the Prometheus text format. Times are in seconds, money in US dollars at Clerk's
-list price. Counters start at zero with the process. With several workers every sample carries the label \`worker\` besides.
+list price. Counters start at zero with the process. With several workers every sample carries the label \`worker\` besides,
+\`primary\` for the process that answers the console and hands out connections.
 No label ever holds a token, a key or anything else that callers make up.
 
 [deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml) has alerts on them,

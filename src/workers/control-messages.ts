@@ -25,15 +25,20 @@ export type ToWorker = Init | Ask | { readonly kind: "drain" };
 
 export type WorkerState = "synced" | "degraded" | "unsynced" | "not_serving";
 
+/** Of what a worker can decide with. */
+export interface WorkerReport {
+  readonly state: WorkerState;
+  readonly cursor: string;
+  /** `null` while it has never read the log. */
+  readonly stalenessMs: number | null;
+  /** The gateway's keys that the upstream rejected when this worker last asked with them. */
+  readonly rejectedKeys: readonly string[];
+}
+
 export type FromWorker =
   | { readonly kind: "hello" }
   | { readonly kind: "serving"; readonly url: string }
-  | {
-      readonly kind: "state";
-      readonly state: WorkerState;
-      readonly cursor: string;
-      readonly stalenessMs: number | null;
-    }
+  | { readonly kind: "state"; readonly report: WorkerReport }
   | { readonly kind: "report"; readonly id: number; readonly text: string };
 
 /** From the best to the worst. */
@@ -68,17 +73,24 @@ export function parseFromWorker(message: unknown): FromWorker | undefined {
       return { kind: "hello" };
     case "serving":
       return { kind: "serving", url: textOf(fields, "url") };
-    case "state": {
-      const { stalenessMs } = fields;
-      const state = WORKER_STATES.find((known) => known === fields.state);
-      if (state === undefined) throw new MessageError("state is none that is known");
-      if (stalenessMs !== null && typeof stalenessMs !== "number")
-        throw new MessageError("stalenessMs is not a number");
-      return { kind: "state", state, cursor: textOf(fields, "cursor"), stalenessMs };
-    }
+    case "state":
+      return { kind: "state", report: reportFrom(fieldsOf(fields.report)) };
     case "report":
       return { kind: "report", id: idOf(fields), text: textOf(fields, "text") };
     default:
       return undefined;
   }
+}
+
+function reportFrom(fields: ReturnType<typeof fieldsOf>): WorkerReport {
+  const { stalenessMs, rejectedKeys } = fields;
+  const state = WORKER_STATES.find((known) => known === fields.state);
+  if (state === undefined) throw new MessageError("state is none that is known");
+  if (stalenessMs !== null && typeof stalenessMs !== "number") throw new MessageError("stalenessMs is not a number");
+  if (!isTexts(rejectedKeys)) throw new MessageError("rejectedKeys is not a list of texts");
+  return { state, cursor: textOf(fields, "cursor"), stalenessMs, rejectedKeys };
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }

@@ -1,5 +1,5 @@
 import cluster from "node:cluster";
-import { type AdminServer, type Readiness, startAdminServer } from "../admin/admin-server.ts";
+import { type AdminServer, startAdminServer } from "../admin/admin-server.ts";
 import type { TlsFiles } from "../config/tls-files.ts";
 import type { LoadedConfig } from "../config.ts";
 import { adminOptions } from "../gateway/admin-options.ts";
@@ -12,10 +12,9 @@ import { createTlsReloader } from "../reload/reloads.ts";
 import { systemClock } from "../system-clock.ts";
 import type { Fleet } from "../token/ports.ts";
 import { type Channel, localChannels } from "./channel.ts";
-import { WORKER_STATES } from "./control-messages.ts";
+import { pagesOf } from "./host-pages.ts";
 import { InvalidationRelay } from "./invalidation-relay.ts";
 import { LogMirror } from "./log-mirror.ts";
-import { mergeMetrics } from "./merge-metrics.ts";
 import { RelayedInvalidations } from "./relayed-invalidations.ts";
 import { RelayedRevocationLog } from "./relayed-revocation-log.ts";
 import { RevocationLogRelay } from "./revocation-log-relay.ts";
@@ -53,7 +52,6 @@ export class WorkerFailed extends Error {
 const STOP_SLACK_MS = 5_000;
 const READ_TIMEOUT_MS = 10_000;
 const NOT_UNDERSTOOD = "a message of a worker is not understood";
-const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
  * Starts as many workers as are configured and the admin port, and follows the log for all of them. Workers that end are
@@ -92,9 +90,7 @@ export async function startPrimary({ loaded, log, version, onQuit }: PrimaryOpti
     body = await openConsoleBody({ loaded, log, version }, upstreamOfLog.fleet, attach, slots);
     admin = await startAdminServer({
       ...adminOptions(config.admin, loaded.tls, onQuit),
-      metrics: () => readMetrics(slots),
-      contentType: METRICS_TYPE,
-      ready: () => readinessOf(slots, lifetime.draining),
+      ...pagesOf(slots, body, () => lifetime.draining),
       consoleRpcs: body.consoleRpcs,
       log,
     });
@@ -214,29 +210,4 @@ async function startSlot(slot: WorkerSlot | undefined): Promise<string> {
   const started = await slot?.start();
   if (started !== undefined && "url" in started) return started.url;
   throw new WorkerFailed(started?.exitCode ?? 1);
-}
-
-/** Ready while any worker is: connections go to those that live. */
-function readinessOf(slots: readonly WorkerSlot[], draining: boolean): Readiness {
-  const reports = slots.flatMap(({ report }) => (report === undefined ? [] : [report]));
-  const ready = reports.filter(({ state }) => state !== "not_serving");
-  const worst = Math.max(...reports.map(({ state }) => WORKER_STATES.indexOf(state)));
-  const staleness = Math.max(...reports.map(({ stalenessMs }) => stalenessMs ?? Number.POSITIVE_INFINITY));
-  return {
-    ready: !draining && ready.length > 0,
-    detail: {
-      state: draining ? "not_serving" : (WORKER_STATES[worst] ?? "not_serving"),
-      workers: slots.length,
-      workers_ready: ready.length,
-      restarts: slots.reduce((sum, { restarts }) => sum + restarts, 0),
-      ...(Number.isFinite(staleness) ? { staleness_ms: staleness } : {}),
-    },
-  };
-}
-
-async function readMetrics(slots: readonly WorkerSlot[]): Promise<string> {
-  const texts = await Promise.all(slots.map(async (slot) => ({ slot, text: await slot.ask("metrics") })));
-  return mergeMetrics(
-    texts.flatMap(({ slot, text }) => (text === undefined ? [] : [{ worker: String(slot.index), text }])),
-  );
 }

@@ -8,7 +8,7 @@ import {
   parseFromWorker,
   type Report,
   type ToWorker,
-  type WorkerState,
+  type WorkerReport,
 } from "./control-messages.ts";
 
 export interface WorkerSlotOptions {
@@ -18,12 +18,6 @@ export interface WorkerSlotOptions {
   readonly clock: Clock;
   /** A process has been started. Returns what to do when it has ended. */
   readonly onStart: (channel: Channel) => () => void;
-}
-
-export interface WorkerReport {
-  readonly state: WorkerState;
-  readonly cursor: string;
-  readonly stalenessMs: number | null;
 }
 
 const FIRST_RESTART_MS = 100;
@@ -153,9 +147,7 @@ export class WorkerSlot {
     if (said?.kind === "serving") this.#serving?.(said.url);
     else if (said?.kind === "report") this.#reports.get(said.id)?.(said.text);
     else if (said?.kind === "state") {
-      const { state, cursor, stalenessMs } = said;
-      const atMs = this.#options.clock.monotonicMs();
-      this.#lastReport = { report: { state, cursor, stalenessMs }, atMs };
+      this.#lastReport = { report: said.report, atMs: this.#options.clock.monotonicMs() };
     }
   }
 

@@ -6,7 +6,14 @@ import { type GatewayBody, openGateway } from "../gateway.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import { systemClock } from "../system-clock.ts";
 import { type Channel, channelOf } from "./channel.ts";
-import { type FromWorker, type Init, parseToWorker, type Report, type ToWorker } from "./control-messages.ts";
+import {
+  type FromWorker,
+  type Init,
+  parseToWorker,
+  type Report,
+  type ToWorker,
+  type WorkerReport,
+} from "./control-messages.ts";
 import { RelayedInvalidations } from "./relayed-invalidations.ts";
 import { RelayedRevocationLog } from "./relayed-revocation-log.ts";
 import { workerConfig } from "./worker-config.ts";
@@ -130,7 +137,13 @@ async function reportOf(body: GatewayBody, what: Report): Promise<string> {
 
 function tellState(channel: Channel, body: GatewayBody): void {
   const { state, cursor, stalenessMs } = body.freshness();
-  send(channel, { kind: "state", state, cursor, stalenessMs: Number.isFinite(stalenessMs) ? stalenessMs : null });
+  const report: WorkerReport = {
+    state,
+    cursor,
+    stalenessMs: Number.isFinite(stalenessMs) ? stalenessMs : null,
+    rejectedKeys: body.rejectedKeys(),
+  };
+  send(channel, { kind: "state", report });
 }
 
 function send(channel: Channel, message: FromWorker): void {

@@ -107,4 +107,17 @@ describe("serve --workers 2, with its keys and callers in files", { timeout: LON
       expect(JSON.parse(line)).toMatchObject({ caller: "operator", method: "RevokeToken", code: "NOT_FOUND" });
     }
   });
+
+  it("names at /readyz the key that the upstream rejects, until there is another one", async () => {
+    const detail = async () => {
+      const { detail } = (await (await fetch(`${running.admin}/readyz`)).json()) as { detail: Record<string, unknown> };
+      return detail;
+    };
+    const call = (client = tokens()[0]) => failureOf(client?.createToken({}, as(after)) ?? Promise.resolve());
+    const machine = await newKey();
+    expect((await call()).code).toBe(Code.Internal);
+    await until("it is named", async () => (await detail()).rejected_keys === "machine");
+    files.replace({ machine, callers: callersOf(after) });
+    await until("it is named no more", async () => !("rejected_keys" in (await detail())));
+  });
 });

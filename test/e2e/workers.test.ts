@@ -143,9 +143,12 @@ describe.each(["with Redis", "without Redis"])("serve --workers 2 %s", { timeout
     }
   });
 
-  it("tells metrics of both workers, and drains them on SIGTERM", async () => {
+  it("tells metrics of both workers and of the primary, and drains them on SIGTERM", async () => {
     const metrics = await (await fetch(`${running.admin}/metrics`)).text();
     expect(metrics).toMatch(/^m2m_gateway_watchers\{worker="1"\} 0\n.*m2m_gateway_watchers\{worker="2"\} 0$/m);
+    // The process that answers the console has verified and revoked for it.
+    expect(metrics).toMatch(/^process_resident_memory_bytes\{worker="primary"\} \d+$/m);
+    expect(metrics).toMatch(/^m2m_gateway_upstream_requests_total\{worker="primary",operation="revoke"\} 1$/m);
     process.kill(running.process.pid ?? 0, "SIGTERM");
     await until("it has stopped", async () => running.process.stderr.includes('"msg":"stopped"'));
     await until("nothing listens", async () => !(await listens(running.port)));
