@@ -37,14 +37,16 @@ export function windowUpdate(stream: number, bytes: number): Buffer {
 }
 
 /** The header block of a gRPC call, in literals that no table remembers: the same bytes for every call. */
-export function grpcHeaderBlock(path: string): Buffer {
-  // Indexes are those of the static table (RFC 7541, appendix A): 1 :authority, 3 POST, 4 :path, 6 http, 31 content-type.
+export function grpcHeaderBlock(path: string, authorization?: string): Buffer {
+  // Indexes are those of the static table (RFC 7541, appendix A): 1 :authority, 3 POST, 4 :path, 6 http, 23 authorization,
+  // 31 content-type.
   return Buffer.concat([
     Buffer.from([0x83, 0x86]),
     literal([0x04], path),
     literal([0x01], "localhost"),
     literal([0x0f, 31 - 15], "application/grpc"),
     literal([0x00, 2, ...Buffer.from("te")], "trailers"),
+    ...(authorization === undefined ? [] : [literal([0x0f, 23 - 15], authorization)]),
   ]);
 }
 

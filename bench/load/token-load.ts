@@ -22,7 +22,8 @@ export interface TokenLoadResult {
   readonly requestsPerSecond: number;
 }
 
-const VERIFY = grpcHeaderBlock("/m2mgateway.v1.TokenService/VerifyToken");
+export const VERIFY_PATH = "/m2mgateway.v1.TokenService/VerifyToken";
+const VERIFY = grpcHeaderBlock(VERIFY_PATH);
 const BATCH = grpcHeaderBlock("/m2mgateway.v1.TokenService/BatchVerifyTokens");
 /** Field 1, of bytes: the token in a request and a token in a batch. */
 const TOKEN_TAG = 0x0a;
@@ -103,7 +104,7 @@ async function onConnections(
 }
 
 /** The one message that answers a verification. */
-class Verdict implements Receiver {
+export class Verdict implements Receiver {
   readonly #answered: (isValid: boolean, connection: RawConnection) => void;
   readonly #connection: RawConnection;
   #length = 0;
@@ -127,7 +128,7 @@ class Verdict implements Receiver {
 }
 
 /** Framed requests about one token after the other, in one buffer: each is copied when it is sent. */
-class RequestBodies {
+export class RequestBodies {
   readonly #bytes = framed(tokenField(0));
   readonly #digitsAt = GRPC_PREFIX_BYTES + 2 + SECRET_DIGITS.offset;
 

@@ -5,8 +5,19 @@ import { idle } from "./idle.ts";
 import { memory } from "./memory.ts";
 import { replicas } from "./replicas.ts";
 import type { Section } from "./section.ts";
+import { sizing } from "./sizing.ts";
 import { startup } from "./startup.ts";
 import { workers } from "./workers.ts";
 
 /** In the order in which they run. */
-export const SECTIONS: readonly Section[] = [cases, fanout, memory, cacheSize, replicas, workers, startup, idle];
+export const SECTIONS: readonly Section[] = [
+  cases,
+  fanout,
+  memory,
+  cacheSize,
+  replicas,
+  workers,
+  startup,
+  sizing,
+  idle,
+];
