@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RedisOptions } from "ioredis";
@@ -25,15 +26,7 @@ export async function startSingle(binary: RedisBinary): Promise<RedisFixture> {
 export async function startSingleTls(binary: RedisBinary): Promise<RedisFixture> {
   const files = makeCertificateFiles();
   const port = await freePort();
-  const directives = {
-    port: "0",
-    "tls-port": `${port}`,
-    bind: "127.0.0.1",
-    "tls-cert-file": files.certFile,
-    "tls-key-file": files.keyFile,
-    "tls-ca-cert-file": files.caFile,
-    "tls-auth-clients": "no",
-  };
+  const directives = { ...tlsDirectives(port, files), "tls-auth-clients": "no" };
   const client: RedisOptions = { host: "127.0.0.1", port, tls: { ca: files.ca } };
   const server = new RedisProcess({ binary, client, directives });
   await server.start();
@@ -44,6 +37,37 @@ export async function startSingleTls(binary: RedisBinary): Promise<RedisFixture>
   });
   const removeFiles = () => rm(files.directory, { recursive: true, force: true });
   return { ...fixture, stop: () => fixture.stop().then(removeFiles) };
+}
+
+/** Files of an authority, of a server's certificate by it, and of a client's. */
+export type MutualTlsFiles = Readonly<
+  Record<"caFile" | "certFile" | "keyFile" | "clientCertFile" | "clientKeyFile", string>
+>;
+
+/** Demands a certificate of its clients; its own may have any name. */
+export async function startSingleMutualTls(binary: RedisBinary, files: MutualTlsFiles): Promise<RedisFixture> {
+  const port = await freePort();
+  const [ca, cert, key] = [files.caFile, files.clientCertFile, files.clientKeyFile].map((file) => readFileSync(file));
+  const tls = { ca, cert, key, checkServerIdentity: () => undefined };
+  const client: RedisOptions = { host: "127.0.0.1", port, tls };
+  const directives = { ...tlsDirectives(port, files), "tls-auth-clients": "yes" };
+  const server = new RedisProcess({ binary, client, directives });
+  await server.start();
+  return fixtureOf(server, { mode: "single", nodes: [{ host: "127.0.0.1", port }] });
+}
+
+function tlsDirectives(
+  port: number,
+  { certFile, keyFile, caFile }: Pick<MutualTlsFiles, "caFile" | "certFile" | "keyFile">,
+) {
+  return {
+    port: "0",
+    "tls-port": `${port}`,
+    bind: "127.0.0.1",
+    "tls-cert-file": certFile,
+    "tls-key-file": keyFile,
+    "tls-ca-cert-file": caFile,
+  };
 }
 
 /** Reachable over a Unix socket only, for a user that may do no more than a gateway must. */

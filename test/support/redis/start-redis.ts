@@ -3,7 +3,14 @@ import { hasContainers, startContainer } from "./container-server.ts";
 import { findBinary, type RedisBinary, unpackBinary } from "./redis-binary.ts";
 import type { RedisFixture, SentinelFixture } from "./redis-server-fixture.ts";
 import { startSentinel } from "./sentinel-servers.ts";
-import { startSingle, startSingleAclUnix, startSingleTls, useSingle } from "./single-server.ts";
+import {
+  type MutualTlsFiles,
+  startSingle,
+  startSingleAclUnix,
+  startSingleMutualTls,
+  startSingleTls,
+  useSingle,
+} from "./single-server.ts";
 
 export type RedisKind = "single" | "single-tls" | "single-acl-unix" | "sentinel" | "cluster";
 
@@ -27,6 +34,11 @@ export async function startBreakableRedis(kind: RedisKind): Promise<RedisFixture
   if (binary !== undefined) return await start(kind, binary);
   if (kind === "single" && (await hasContainers())) return await startContainer();
   return await start(kind, await unpackOrExplain());
+}
+
+/** One that demands a certificate of its clients. */
+export async function startMutualTlsRedis(files: MutualTlsFiles): Promise<RedisFixture> {
+  return await startSingleMutualTls((await findBinary()) ?? (await unpackOrExplain()), files);
 }
 
 function start(kind: RedisKind, binary: RedisBinary): Promise<RedisFixture> {
