@@ -1,9 +1,9 @@
-import { Agent, request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Address } from "../kit/address.ts";
 import { secretAt } from "../kit/tokens.ts";
 import { RawConnection } from "./raw-connection.ts";
 import { grpcHeaderBlock } from "./raw-frames.ts";
+import { RawHttp1 } from "./raw-http1.ts";
 import { RequestBodies, VERIFY_PATH, Verdict } from "./token-load.ts";
 
 /** Asks about tokens over connections that it keeps open. */
@@ -65,21 +65,16 @@ export async function grpcAsker(address: Address, connections: number, authoriza
 }
 
 /** Over Connect in JSON, on connections of HTTP/1.1: one call at a time on each. */
-export function connectAsker({ text }: Address, connections: number, authorization: string): Asker {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections, noDelay: true });
-  const options = { agent, method: "POST", headers: { "content-type": "application/json", authorization } };
+export async function connectAsker(address: Address, connections: number, authorization: string): Promise<Asker> {
+  const client = await RawHttp1.open(address, connections);
   return {
     ask(tokenIndex, answered) {
-      const outgoing = request(`http://${text}${VERIFY_PATH}`, options, (response) => {
-        let body = "";
-        response.setEncoding("utf8").on("data", (part: string) => {
-          body += part;
-        });
-        response.on("end", () => answered(body.includes('"verdict":"VERDICT_VALID"')));
-      });
-      outgoing.on("error", () => answered(false));
-      outgoing.end(JSON.stringify({ token: secretAt(tokenIndex) }));
+      const body = JSON.stringify({ token: secretAt(tokenIndex) });
+      const request =
+        `POST ${VERIFY_PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n` +
+        `authorization: ${authorization}\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+      client.ask(request, (answer) => answered(answer.includes('"verdict":"VERDICT_VALID"')));
     },
-    close: () => agent.destroy(),
+    close: () => client.close(),
   };
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
 import type { CliIo } from "./io.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -23,14 +24,23 @@ export function readCredentials({ env }: CliIo, options: CredentialOptions): Cli
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw new UsageError("--tls-cert and --tls-key are given together or not at all");
   }
-  return {
-    callerKey: readCallerKey(env, options.callerKeyFile),
-    tls: {
-      ...(tlsCa !== undefined && { ca: read("--tls-ca", tlsCa) }),
-      ...(tlsCert !== undefined && { cert: read("--tls-cert", tlsCert) }),
-      ...(tlsKey !== undefined && { key: read("--tls-key", tlsKey) }),
-    },
+  const tls = {
+    ...(tlsCa !== undefined && { ca: read("--tls-ca", tlsCa) }),
+    ...(tlsCert !== undefined && { cert: read("--tls-cert", tlsCert) }),
+    ...(tlsKey !== undefined && { key: read("--tls-key", tlsKey) }),
   };
+  checkIdentity(tls);
+  return { callerKey: readCallerKey(env, options.callerKeyFile), tls };
+}
+
+/** What TLS cannot use would fail as if there were no gateway. */
+function checkIdentity({ cert, key }: ClientCredentials["tls"]): void {
+  if (cert === undefined || key === undefined) return;
+  try {
+    createSecureContext({ cert, key });
+  } catch {
+    throw new UsageError("--tls-cert and --tls-key: do not hold a certificate in PEM and its key");
+  }
 }
 
 function readCallerKey(env: CliIo["env"], file: string | undefined): string | undefined {
