@@ -15,6 +15,8 @@ const RECORD: AuditRecord = {
   tokenId: `mt_${"0a".repeat(16)}`,
   subject: `mch_${"a".repeat(27)}`,
   keyId: undefined,
+  subjectRevocation: undefined,
+  callerLeft: false,
   requestId: "r-1",
 };
 
@@ -30,9 +32,18 @@ describe("the audit log", () => {
   it.each(["warn", "silent"] as const)("is written whatever the level of the log: %s", (level) => {
     const { audit, read } = open(level);
     audit(RECORD);
+    const { callerLeft: _, ...said } = RECORD;
     expect(read()).toEqual([
-      { ...RECORD, reason: undefined, level: "info", audit: true, msg: "audit", time: expect.any(String) },
+      { ...said, reason: undefined, level: "info", audit: true, msg: "audit", time: expect.any(String) },
     ]);
+  });
+
+  it("tells that the caller did not stay, and how far the revocation of a machine's tokens came", () => {
+    const { audit, read } = open();
+    const subjectRevocation = { issuedBeforeMs: 1_800_000_000_000, revoked: 3, incompleteReason: undefined };
+    audit({ ...RECORD, code: "CANCELLED", tokenId: undefined, callerLeft: true, subjectRevocation });
+    expect(read()).toMatchObject([{ callerLeft: true, issuedBefore: "2027-01-15T08:00:00.000Z", revoked: 3 }]);
+    expect(Object.keys(read()[0] ?? {})).not.toContain("subjectRevocation");
   });
 
   it("names JWTs without what the log would take for a secret, and by what the upstream says alone", () => {

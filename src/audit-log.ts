@@ -1,5 +1,5 @@
 import type { Logger } from "./logger.ts";
-import type { AuditRecord, OnAudit } from "./rpc/audit.ts";
+import type { AuditRecord, OnAudit, SubjectRevocation } from "./rpc/audit.ts";
 import type { Clock } from "./token/ports.ts";
 
 /** Lines a second about calls of nobody who is known. What is beyond is counted: a stranger must not fill the log. */
@@ -32,8 +32,15 @@ export function createAuditLog(log: Logger, clock: Clock): OnAudit {
   };
 }
 
-/** Without its `mt_`, the log lets the id of a JWT through. One that only a caller has named may be a secret by mistake. */
-function lineOf({ tokenId, ...record }: AuditRecord) {
-  if (tokenId === undefined || HEX_ID.test(tokenId) || record.code !== "OK") return { ...record, tokenId };
-  return { ...record, jwtId: tokenId.replace(/^mt_/, "") };
+/** Only what there is to say. Without its `mt_`, the log lets the id of a JWT through. One that only a caller has named may be a secret by mistake. */
+function lineOf({ tokenId, subjectRevocation, callerLeft, ...record }: AuditRecord) {
+  const line = { ...record, ...revocationOf(subjectRevocation), ...(callerLeft ? { callerLeft } : {}) };
+  if (tokenId === undefined || HEX_ID.test(tokenId) || record.code !== "OK") return { ...line, tokenId };
+  return { ...line, jwtId: tokenId.replace(/^mt_/, "") };
+}
+
+function revocationOf(revocation: SubjectRevocation | undefined) {
+  if (revocation === undefined) return {};
+  const { issuedBeforeMs, ...rest } = revocation;
+  return { issuedBefore: new Date(issuedBeforeMs).toISOString(), ...rest };
 }

@@ -12,12 +12,14 @@ export function createAuditInterceptor(presentError: PresentError): Interceptor 
   return (next) => async (request) => {
     const draft = auditOf(request.contextValues);
     if (draft === undefined) return await next(request);
-    draft.isHandled = true;
+    const { signal } = request;
     const fail = (thrown: unknown) => {
-      void settled(draft.work, thrown).then((error) => {
-        draft.end(error === undefined ? undefined : presentError(error.thrown, request.signal));
+      void settled(draft, thrown).then((error) => {
+        draft.end(error === undefined ? undefined : presentError(error.thrown, signal), signal.aborted);
       });
     };
+    // Of a stream that nobody begins to read this one hears nothing: then who serves the call tells how it ends.
+    draft.isHandled = !request.stream;
     try {
       if (!request.stream) noteRequest(draft, request.message);
       const response = await next(
@@ -27,7 +29,7 @@ export function createAuditInterceptor(presentError: PresentError): Interceptor 
       );
       if (response.stream) return { ...response, message: audited(response.message, draft, fail) };
       noteToken(draft, response.message);
-      draft.end(undefined);
+      draft.end(undefined, signal.aborted);
       return response;
     } catch (thrown) {
       fail(thrown);
@@ -37,10 +39,10 @@ export function createAuditInterceptor(presentError: PresentError): Interceptor 
 }
 
 /** How it ended in truth: `undefined` for well. */
-async function settled(work: Promise<unknown> | undefined, thrown: unknown): Promise<{ thrown: unknown } | undefined> {
-  if (work === undefined) return { thrown };
-  return await work.then(
-    () => undefined,
+async function settled(draft: AuditDraft, thrown: unknown): Promise<{ thrown: unknown } | undefined> {
+  if (draft.work === undefined) return { thrown };
+  return await draft.work.then(
+    (answer) => noteToken(draft, answer),
     (later: unknown) => ({ thrown: later }),
   );
 }
@@ -57,6 +59,7 @@ async function* audited<T>(
   draft: AuditDraft,
   fail: (thrown: unknown) => void,
 ): AsyncGenerator<T> {
+  draft.isHandled = true;
   try {
     yield* messages;
     draft.end(undefined);
@@ -77,7 +80,7 @@ function noteRequest(draft: AuditDraft, message: unknown): void {
   draft.keyId = textOf(message, "keyId");
 }
 
-function noteToken(draft: AuditDraft, message: unknown): void {
+function noteToken(draft: AuditDraft, message: unknown): undefined {
   const token = memberOf(message, "token");
   draft.tokenId = textOf(token, "id") ?? draft.tokenId;
   draft.subject = textOf(token, "subject") ?? draft.subject;

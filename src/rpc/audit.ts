@@ -1,4 +1,4 @@
-import type { ConnectError } from "@connectrpc/connect";
+import { Code, type ConnectError } from "@connectrpc/connect";
 import { Code as RpcCode } from "../gen/google/rpc/code_pb.ts";
 import { reasonOf } from "./connect-error.ts";
 import type { Protocol } from "./protocol.ts";
@@ -22,13 +22,29 @@ export interface AuditRecord {
   readonly subject: string | undefined;
   /** The signing key that was revoked; `undefined` where the call is about something else. */
   readonly keyId: string | undefined;
+  /** How far the revocation of a machine's tokens came; `undefined` for other calls, and where it came to nothing. */
+  readonly subjectRevocation: SubjectRevocation | undefined;
+  /** Whether the caller had left, or its deadline had passed, before the call came to its end: it was not told of it. */
+  readonly callerLeft: boolean;
   /** The caller's `x-request-id`, or one made here. */
   readonly requestId: string;
 }
 
+/** How far the revocation of what a machine minted came. */
+export interface SubjectRevocation {
+  /** All that was minted before is refused. Milliseconds since the epoch. */
+  readonly issuedBeforeMs: number;
+  /** Tokens that the upstream revoked. */
+  readonly revoked: number;
+  /** Why it did not revoke them all; `undefined` when it did, or when the call ended before that was known. */
+  readonly incompleteReason: string | undefined;
+}
+
 export type OnAudit = (record: AuditRecord) => void;
 
-type Known = Omit<AuditRecord, "code" | "reason" | "tokenId" | "subject" | "keyId">;
+/** What the call is about. */
+type Subject = Pick<AuditRecord, "tokenId" | "subject" | "keyId" | "subjectRevocation">;
+type Known = Omit<AuditRecord, "code" | "reason" | "callerLeft" | keyof Subject>;
 
 /** The record of one call while the call is under way. It is told once. */
 export class AuditDraft {
@@ -38,7 +54,8 @@ export class AuditDraft {
   tokenId: string | undefined;
   subject: string | undefined;
   keyId: string | undefined;
-  /** Work that goes on whatever becomes of the call: what it comes to is what is told. */
+  subjectRevocation: SubjectRevocation | undefined;
+  /** Work that goes on whatever becomes of the call: what it comes to is what is told. Resolves with the answer. */
   work: Promise<unknown> | undefined;
   /** Whether the call has reached its handler, which then tells how it ends. */
   isHandled = false;
@@ -49,7 +66,7 @@ export class AuditDraft {
     this.#known = known;
   }
 
-  end(error: ConnectError | undefined): void {
+  end(error: ConnectError | undefined, callerLeft = false): void {
     if (this.#isTold) return;
     this.#isTold = true;
     this.#onAudit({
@@ -59,6 +76,8 @@ export class AuditDraft {
       tokenId: this.tokenId,
       subject: this.subject,
       keyId: this.keyId,
+      subjectRevocation: this.subjectRevocation,
+      callerLeft: callerLeft || error?.code === Code.Canceled,
     });
   }
 }

@@ -1,7 +1,7 @@
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
 import type { Caller } from "../callers/caller.ts";
 import { GatewayError } from "../token/errors.ts";
-import type { AuditDraft } from "./audit.ts";
+import type { AuditDraft, SubjectRevocation } from "./audit.ts";
 import type { CallOutcome } from "./call-report.ts";
 import type { CallServices } from "./own-key.ts";
 import type { UnderWay } from "./under-way.ts";
@@ -53,11 +53,21 @@ export function auditOf(values: ContextValues): AuditDraft | undefined {
   return values.get(KEY)?.audit;
 }
 
-/** Notes what goes on to its end whatever becomes of the call: it is waited for, and the audit log tells what comes of it. */
+/**
+ * Notes what goes on to its end whatever becomes of the call: it is waited for, and the audit log tells what comes of it.
+ *
+ * @param work resolves with what the caller would be answered
+ */
 export function noteWork(values: ContextValues, work: Promise<unknown>): void {
   const call = values.get(KEY);
   call?.underWay.add(work);
   if (call?.audit !== undefined) call.audit.work = work;
+}
+
+/** Notes how far the revocation of a machine's tokens has come, for the audit log. */
+export function noteSubjectRevocation(values: ContextValues, revocation: SubjectRevocation): void {
+  const audit = values.get(KEY)?.audit;
+  if (audit !== undefined) audit.subjectRevocation = revocation;
 }
 
 /** What ends a stream when the gateway goes away. */

@@ -1,6 +1,6 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
-import { servicesOf } from "./call-context.ts";
+import { noteWork, servicesOf } from "./call-context.ts";
 import { msFromDuration, tokenFormatFrom, wireToken } from "./convert.ts";
 import { jsonFromValue } from "./json-value.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -8,7 +8,7 @@ import type { RpcDependencies } from "./rpc-dependencies.ts";
 export function createCreateToken(dependencies: RpcDependencies): ServiceImpl<typeof TokenService>["createToken"] {
   return async ({ format, ttl, claims, minRemainingTtl }, { signal, values }) => {
     const { upstream } = servicesOf(values, dependencies);
-    const { token, secret } = await upstream.createToken(
+    const created = upstream.createToken(
       {
         format: tokenFormatFrom(format),
         ttlSeconds: ttl === undefined ? undefined : msFromDuration(ttl) / 1_000,
@@ -18,6 +18,8 @@ export function createCreateToken(dependencies: RpcDependencies): ServiceImpl<ty
       },
       signal,
     );
-    return { token: wireToken(token), secret };
+    const work = created.then(({ token, secret }) => ({ token: wireToken(token), secret }));
+    noteWork(values, work);
+    return await work;
   };
 }

@@ -12,7 +12,7 @@ import {
 import { formatCursor } from "../token/cursor.ts";
 import type { SubjectProgress } from "../token/subject-revoker.ts";
 import type { MachineId } from "../token/token.ts";
-import { callerOf } from "./call-context.ts";
+import { callerOf, noteSubjectRevocation, noteWork } from "./call-context.ts";
 import { demandSubject } from "./caller-subjects.ts";
 import { propagationFrom, wirePropagation, wireTime } from "./convert.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
@@ -22,14 +22,35 @@ export function createRevokeSubject({
 }: Pick<RpcDependencies, "subjectRevoker">): ServiceImpl<typeof RevocationService>["revokeSubject"] {
   return async function* ({ subject, issuedBefore, reason, wait }, { values, signal }) {
     demandSubject(callerOf(values), subject);
+    let issuedBeforeMs = 0;
+    let revoked = 0;
+    const note = (incompleteReason?: string) => {
+      noteSubjectRevocation(values, { issuedBeforeMs, revoked, incompleteReason });
+    };
     const steps = subjectRevoker.revokeSubject({
       subject: subject as MachineId,
       issuedBeforeMs: issuedBefore === undefined ? undefined : timestampMs(issuedBefore),
       reason: reason === "" ? undefined : reason,
       wait: propagationFrom(wait),
+      onRevoked() {
+        revoked += 1;
+        note();
+      },
       signal,
     });
-    for await (const step of steps) yield create(RevokeSubjectResponseSchema, { event: eventOf(step) });
+    // A step is noted before it is sent: the caller may have left while it was made.
+    for await (const step of steps) {
+      if (step.kind === "watermark") {
+        issuedBeforeMs = step.issuedBeforeMs;
+        note();
+      }
+      if (step.kind === "summary") {
+        note(step.incompleteReason);
+        // All is done: that the caller may leave now makes no difference.
+        noteWork(values, Promise.resolve());
+      }
+      yield create(RevokeSubjectResponseSchema, { event: eventOf(step) });
+    }
   };
 }
 

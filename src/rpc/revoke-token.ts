@@ -24,16 +24,20 @@ export function createRevokeToken(dependencies: RpcDependencies): ServiceImpl<ty
       reason: reason === "" ? undefined : reason,
       wait: propagationFrom(wait),
       subjects: callerOf(values)?.subjects,
-      onBegun: (work) => noteWork(values, work),
+      onBegun: (work) => noteWork(values, work.then(responseOf)),
       signal,
     });
-    return {
-      token: wireRevokedToken(result),
-      cursor: formatCursor(result.cursor),
-      propagation: wirePropagation(result.propagation),
-      unconfirmedReplicas: [...result.unconfirmed],
-      enforcement: result.enforcement === "upstream" ? Enforcement.UPSTREAM : Enforcement.GATEWAYS,
-    };
+    return responseOf(result);
+  };
+}
+
+function responseOf(result: RevokeResult) {
+  return {
+    token: wireRevokedToken(result),
+    cursor: formatCursor(result.cursor),
+    propagation: wirePropagation(result.propagation),
+    unconfirmedReplicas: [...result.unconfirmed],
+    enforcement: result.enforcement === "upstream" ? Enforcement.UPSTREAM : Enforcement.GATEWAYS,
   };
 }
 

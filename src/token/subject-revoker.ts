@@ -21,6 +21,8 @@ export interface RevokeSubjectRequest {
   readonly issuedBeforeMs: number | undefined;
   readonly reason: string | undefined;
   readonly wait: Propagation;
+  /** Called for each token that the upstream has revoked, also when nobody reads on. Must not throw. */
+  readonly onRevoked?: (() => void) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -109,11 +111,12 @@ export class SubjectRevoker {
    * is clean, and its return value true, only when it saw nothing but tokens that may stay.
    */
   async *#pass(
-    { subject, reason, signal }: RevokeSubjectRequest,
+    request: RevokeSubjectRequest,
     issuedBeforeMs: number,
     done: Set<TokenId>,
   ): AsyncGenerator<SubjectProgress, boolean> {
     const { upstream } = this.#options;
+    const { subject, signal } = request;
     let isClean = true;
     for (let offset = 0; ; ) {
       if (signal.aborted) throw canceled();
@@ -123,7 +126,7 @@ export class SubjectRevoker {
       const due = condemned.filter(({ id }) => !done.has(id));
       isClean &&= condemned.length === 0;
       for (let start = 0; start < due.length; start += AT_ONCE) {
-        await this.#revokeAll(due.slice(start, start + AT_ONCE), reason, done);
+        await this.#revokeAll(due.slice(start, start + AT_ONCE), request, done);
       }
       if (due.length > 0) {
         yield { kind: "progress", revoked: done.size, remaining: Math.max(0, totalCount - due.length) };
@@ -139,11 +142,16 @@ export class SubjectRevoker {
     });
   }
 
-  async #revokeAll(tokens: readonly Token[], reason: string | undefined, done: Set<TokenId>): Promise<void> {
+  async #revokeAll(
+    tokens: readonly Token[],
+    { reason, onRevoked }: RevokeSubjectRequest,
+    done: Set<TokenId>,
+  ): Promise<void> {
     const outcomes = await Promise.allSettled(
       tokens.map(async ({ id }) => {
         await this.#revoke(id, reason);
         done.add(id);
+        onRevoked?.();
       }),
     );
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;

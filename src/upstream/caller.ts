@@ -149,6 +149,8 @@ export class Caller {
     try {
       const { key, http } = call.sign();
       const repeats = sent.count;
+      // From here on the upstream may mint, whoever waits: what comes of it must be known, if only to be written down.
+      if (call.operation === "create") scope.detach();
       this.#counters.requestSent(call.operation, repeats > 0);
       sent.count += 1;
       return this.#judge(call, key, await this.#send(call.operation, http, repeats, attempt.signal));

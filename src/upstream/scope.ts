@@ -9,6 +9,8 @@ export interface Scope {
   /** On the monotonic clock. */
   readonly deadlineMs: number;
   abort(reason: GatewayError): void;
+  /** What becomes of the work that it belongs to does not matter any more: it ends by itself, or when time is up. */
+  detach(): void;
   /** Frees the timer and the listener on the parent. Must be called once the work has ended, however it ended. */
   close(): void;
 }
@@ -32,15 +34,17 @@ export function openScope(
     setMaxListeners(0, parent);
     parent.addEventListener("abort", follow, { once: true });
   }
+  const detach = (): void => parent.removeEventListener("abort", follow);
   const deadlineMs = clock.monotonicMs() + timeoutMs;
   const cancelTimer = clock.after(timeoutMs, () => controller.abort(timedOut()));
   return {
     signal: controller.signal,
     deadlineMs,
     abort: (reason) => controller.abort(reason),
+    detach,
     close: () => {
       cancelTimer();
-      parent.removeEventListener("abort", follow);
+      detach();
     },
   };
 }

@@ -309,7 +309,57 @@ describe("the audit log", () => {
     leaving.abort();
     expect(await call).toContain("Canceled");
     await until(() => fixture.audits().length > 1);
-    expect(fixture.audits()[1]).toMatchObject({ caller: "admin", method: "RevokeToken", code: "OK", tokenId: id });
+    const line = { caller: "admin", method: "RevokeToken", code: "OK", tokenId: id, callerLeft: true };
+    expect(fixture.audits()[1]).toMatchObject(line);
+    expect(fixture.audits()[0]).not.toHaveProperty("callerLeft");
+  });
+
+  it("names the token that a revocation by its secret came to, whose caller did not wait for it", async () => {
+    await start([]);
+    const { id, subject, secret } = await mint();
+    await admin.tokens.verifyToken({ token: secret });
+    fixture.emulator.control.faults.add({ route: "m2m_tokens.revoke", answer_latency_ms: 500 });
+    const leaving = new AbortController();
+    const target = { case: "token", value: secret } as const;
+    const call = endOf(admin.tokens.revokeToken({ target }, { signal: leaving.signal }));
+    await until(() => fixture.emulator.control.requests.total("m2m_tokens.revoke") > 0);
+    leaving.abort();
+    await call;
+    await until(() => fixture.audits().length > 1);
+    expect(fixture.audits()[1]).toMatchObject({ method: "RevokeToken", code: "OK", tokenId: id, subject });
+  });
+
+  it.each([
+    ["that was made", {}, { code: "OK", tokenId: expect.stringMatching(/^mt_/), subject: expect.any(String) }],
+    ["that failed", { status: 503 }, { code: "UNAVAILABLE", reason: "UPSTREAM_UNAVAILABLE" }],
+  ])("tells of a creation %s after its caller had left", async (_how, fault, outcome) => {
+    await start([]);
+    fixture.emulator.control.faults.add({ route: "m2m_tokens.create", answer_latency_ms: 500, ...fault });
+    for (const how of ["leaves", "has a deadline"]) {
+      const before = fixture.audits().length;
+      const leaving = new AbortController();
+      const options = how === "leaves" ? { signal: leaving.signal } : { timeoutMs: 200 };
+      const call = endOf(admin.tokens.createToken({}, options));
+      await until(() => fixture.emulator.control.requests.total("m2m_tokens.create") > before);
+      if (how === "leaves") leaving.abort();
+      expect(await call).toMatch(/Canceled|DeadlineExceeded/);
+      await until(() => fixture.audits().length > before);
+      expect(fixture.audits()[before]).toMatchObject({ method: "CreateToken", callerLeft: true, ...outcome });
+    }
+  });
+
+  it("tells nothing of a token where a creation had not begun when its caller left", async () => {
+    await start([], { CLERK_MAX_CONCURRENCY: "1" });
+    fixture.emulator.control.faults.add({ route: "m2m_tokens.create", answer_latency_ms: 500 });
+    const first = admin.tokens.createToken({});
+    await until(() => fixture.emulator.control.requests.total("m2m_tokens.create") === 1);
+    expect(await endOf(admin.tokens.createToken({}, { timeoutMs: 100 }))).toContain("DeadlineExceeded");
+    await first;
+    await until(() => fixture.audits().length === 2);
+    const code = expect.stringMatching(/^(CANCELLED|DEADLINE_EXCEEDED)$/);
+    expect(fixture.audits()[0]).toMatchObject({ code, callerLeft: true });
+    expect(fixture.audits()[0]).not.toHaveProperty("tokenId");
+    expect(fixture.emulator.control.requests.total("m2m_tokens.create")).toBe(1);
   });
 
   it("tells of a key and of a machine that were revoked, also when the caller did not stay for all of it", async () => {
@@ -324,8 +374,31 @@ describe("the audit log", () => {
     await until(() => fixture.audits().length > 2);
     expect(fixture.audits().slice(1)).toMatchObject([
       { caller: "admin", method: "RevokeKey", code: "OK", keyId: "ins_1" },
-      { caller: "admin", method: "RevokeSubject", code: "CANCELLED", subject },
+      { caller: "admin", method: "RevokeSubject", code: "CANCELLED", subject, callerLeft: true, revoked: 0 },
     ]);
+    expect(Date.parse(String(fixture.audits()[2]?.issuedBefore))).toBeGreaterThan(0);
+  });
+
+  it("tells how many of a machine's tokens were revoked, to the end or until the caller left", async () => {
+    await start([]);
+    const minted = [await mint(), await mint(), await mint()];
+    const subject = minted[0]?.subject ?? "";
+    fixture.emulator.control.faults.add({ route: "m2m_tokens.revoke", answer_latency_ms: 500, count: 3 });
+    const leaving = new AbortController();
+    const stream = admin.revocations.revokeSubject({ subject }, { signal: leaving.signal })[Symbol.asyncIterator]();
+    await stream.next();
+    await until(() => fixture.emulator.control.requests.total("m2m_tokens.revoke") === 3);
+    leaving.abort();
+    await until(() => fixture.audits().length > minted.length);
+    const line = { method: "RevokeSubject", subject, issuedBefore: expect.any(String) };
+    expect(fixture.audits()[minted.length]).toMatchObject({ ...line, code: "CANCELLED", callerLeft: true, revoked: 3 });
+
+    await mint();
+    await drained(admin.revocations.revokeSubject({ subject }), false);
+    await until(() => fixture.audits().length > minted.length + 2);
+    const whole = fixture.audits()[minted.length + 2];
+    expect(whole).toMatchObject({ ...line, code: "OK", revoked: 1 });
+    expect(whole).not.toHaveProperty("callerLeft");
   });
 
   it("can be turned off", async () => {
