@@ -1,5 +1,5 @@
 import { type Access, openAccess } from "./access.ts";
-import { type AdminServer, type Readiness, startAdminServer } from "./admin/admin-server.ts";
+import { type AdminServer, type QuitRefusal, type Readiness, startAdminServer } from "./admin/admin-server.ts";
 import type { ConsoleRpcs } from "./admin/console-rpcs.ts";
 import type { Config } from "./config/settings.ts";
 import type { TlsFiles } from "./config/tls-files.ts";
@@ -9,7 +9,7 @@ import { adminOptions } from "./gateway/admin-options.ts";
 import type { GatewayOptions, Host } from "./gateway/gateway-options.ts";
 import { openReloads } from "./gateway/open-reloads.ts";
 import { openTraces } from "./gateway/open-traces.ts";
-import { consoleRpcsOf, dependenciesOf, rpcOptionsOf } from "./gateway/serve-calls.ts";
+import { consoleRpcsOf, dependenciesOf, quitRefusalOf, rpcOptionsOf } from "./gateway/serve-calls.ts";
 import { followState, HEALTH_SERVICES, readinessOf, setHealth } from "./gateway/states.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { RecentErrors } from "./recent-errors.ts";
@@ -38,6 +38,8 @@ export interface GatewayBody {
   readonly metrics: Metrics;
   /** The console's RPCs, for the admin port. They drain with all others. */
   readonly consoleRpcs: ConsoleRpcs;
+  /** Of who asks the admin port to end the gateway. */
+  readonly quitRefusal: QuitRefusal;
   /** Forgets verdicts, as InvalidateCache does. */
   invalidate(target: InvalidationTarget): void;
   readiness(): Readiness;
@@ -72,7 +74,7 @@ export async function startGateway(options: GatewayOptions, overrides: GatewayOv
   const body = await openGateway({ ...options, onTls: (tls) => admin?.useTls(tls) }, overrides);
   try {
     admin = await startAdminServer({
-      ...adminOptions(options.config.admin, body.tls(), options.onQuit),
+      ...adminOptions(options.config.admin, { ...body, onQuit: options.onQuit }),
       metrics: () => body.metrics.render(),
       contentType: body.metrics.contentType,
       ready: () => body.readiness(),
@@ -139,6 +141,7 @@ export async function openGateway(
   return {
     metrics,
     consoleRpcs: consoleRpcsOf(listener, config),
+    quitRefusal: quitRefusalOf(access, config),
     invalidate: (target) => domain.verifier.invalidate(target),
     ...reportsOf(parts),
     tls: () => reloads.tls,

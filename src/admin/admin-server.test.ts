@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { ask, closeAdmins, NO_RPCS, startAdmin } from "../../test/support/admin-port.ts";
-import { type AdminServer, type Readiness, startAdminServer } from "./admin-server.ts";
+import { ask, closeAdmins, NO_RPCS, raw, startAdmin } from "../../test/support/admin-port.ts";
+import { type Readiness, startAdminServer } from "./admin-server.ts";
 
 afterEach(closeAdmins);
 
@@ -119,6 +119,7 @@ describe("the admin port", () => {
       contentType: "text/plain",
       ready: () => ({ ready: true, detail: {} }),
       consoleRpcs: NO_RPCS,
+      demandsOwnName: true,
       log: { warn: () => undefined },
     });
     await expect(again).rejects.toMatchObject({ code: "EADDRINUSE" });
@@ -132,6 +133,7 @@ describe("the admin port", () => {
       contentType: "text/plain",
       ready: () => ({ ready: true, detail: {} }),
       consoleRpcs: NO_RPCS,
+      demandsOwnName: true,
       log: { warn: () => undefined },
     });
     await server.close();
@@ -189,60 +191,5 @@ describe("closing the admin port", () => {
     await wasAsked;
     await server.close();
     await answer;
-  });
-});
-
-/** What the server sends in answer to the bytes, until it ends the connection. */
-function raw({ url }: AdminServer, bytes: string): Promise<string> {
-  return new Promise((resolve) => {
-    let text = "";
-    const socket = connect(Number(new URL(url).port), "127.0.0.1", () => socket.write(bytes));
-    socket.setEncoding("utf8");
-    socket.on("data", (part: string) => {
-      text += part;
-    });
-    socket.on("error", () => socket.destroy());
-    socket.on("close", () => resolve(text));
-  });
-}
-
-describe("POST /quit", () => {
-  async function quit(headers: Record<string, string>, method = "POST") {
-    let quits = 0;
-    const { server } = await startAdmin({
-      onQuit: () => {
-        quits += 1;
-      },
-    });
-    const own = new URL(server.url).host;
-    const filled = Object.entries(headers).map(([name, value]) => [name, value.replace("OWN", own)]);
-    const { status } = await ask(server, "/quit", { method, headers: Object.fromEntries(filled) });
-    return { status, quits };
-  }
-
-  test.each([
-    ["a script", {}],
-    ["a page of its own", { origin: "http://OWN" }],
-  ])("of %s ends the gateway", async (_who, headers) => {
-    expect(await quit(headers)).toEqual({ status: 200, quits: 1 });
-  });
-
-  test.each([
-    ["another site", { origin: "https://evil.example" }],
-    ["another port of this machine", { origin: "http://127.0.0.1:1" }],
-    ["a page without an origin", { origin: "null" }],
-    ["a site whose name was made to lead here", { origin: "http://evil.example", host: "evil.example" }],
-    ["the same with a port", { origin: "http://evil.example:50052", host: "evil.example:50052" }],
-  ])("of %s is refused", async (_who, headers) => {
-    expect(await quit(headers)).toEqual({ status: 403, quits: 0 });
-  });
-
-  test.each(["GET", "HEAD", "PUT", "OPTIONS"])("is no %s", async (method) => {
-    expect(await quit({}, method)).toEqual({ status: 405, quits: 0 });
-  });
-
-  test("is not there where it is not allowed", async () => {
-    const { server } = await startAdmin();
-    expect((await ask(server, "/quit", { method: "POST" })).status).toBe(404);
   });
 });

@@ -21,13 +21,23 @@ interface AdminServerOptions {
   readonly metrics: () => Promise<string>;
   readonly contentType: string;
   readonly ready: () => Readiness;
-  /** Serves over TLS. */
-  readonly tls?: AdminTls | undefined;
+  /** Serves over TLS, with what this gives now. Asked again once the port is open. */
+  readonly tls?: (() => AdminTls | undefined) | undefined;
+  /**
+   * Whether a request must name the host by an address or as localhost. Where only this machine can reach the port, another
+   * name is most likely that of a page whose owner made it lead here (DNS rebinding).
+   */
+  readonly demandsOwnName: boolean;
   /** Called for `POST /quit`; without it there is no such path. */
   readonly onQuit?: (() => void) | undefined;
+  /** Everybody who can ask may end the gateway where this is not given. */
+  readonly quitRefusal?: QuitRefusal | undefined;
   readonly consoleRpcs: ConsoleRpcs;
   readonly log: Pick<Logger, "warn">;
 }
+
+/** Why who asks may not end the gateway; `undefined` for who may. */
+export type QuitRefusal = (request: IncomingMessage) => string | undefined;
 
 /** PEM: the certificate with its chain, and its key. */
 export interface AdminTls {
@@ -70,25 +80,32 @@ const INDEX = `m2m-gateway, admin port
  */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const pages = new AdminPages(options, readConsoleFiles());
-  const server = create(options.tls, (request, response) => {
-    const { method = "", url = "" } = request;
+  const tls = options.tls?.();
+  const server = create(tls, (request, response) => {
+    const { method = "", url = "", headers } = request;
     const [path = ""] = url.split("?");
-    if (options.consoleRpcs.has(path)) serveRpc(options.consoleRpcs, server, request, response);
-    else if (path === QUIT && options.onQuit !== undefined) answerQuit(options.onQuit, server, request, response);
+    const { host = "" } = headers;
+    if (options.demandsOwnName && host !== "" && !isOwnName(host)) send(OF_ANOTHER_HOST, server, method, response);
+    else if (options.consoleRpcs.has(path)) serveRpc(options.consoleRpcs, server, request, response);
+    else if (path === QUIT && options.onQuit !== undefined) answerQuit(options, server, request, response);
     else void pages.pageFor(method, path, request.headers.accept).then((page) => send(page, server, method, response));
   });
   // Ends connections that neither send nor read.
   server.timeout = IDLE_TIMEOUT_MS;
   server.maxConnections = MAX_CONNECTIONS;
   const port = await listen(server, options);
+  const useTls = (given: AdminTls) => {
+    if (server instanceof TlsServer) server.setSecureContext(tlsOptions(given));
+  };
+  // What was replaced while the port was being opened was told to nobody.
+  const tlsNow = options.tls?.();
+  if (tlsNow !== undefined && tlsNow !== tls) useTls(tlsNow);
   server.on("error", (err) => options.log.warn({ err }, "admin port failed"));
   const host = isIPv6(options.host) ? `[${options.host}]` : options.host;
   let closing: Promise<void> | undefined;
   return {
-    url: `${options.tls === undefined ? "http" : "https"}://${host}:${port}`,
-    useTls(tls) {
-      if (server instanceof TlsServer) server.setSecureContext(tlsOptions(tls));
-    },
+    url: `${tls === undefined ? "http" : "https"}://${host}:${port}`,
+    useTls,
     close: () => {
       closing ??= closeServer(server);
       return closing;
@@ -164,10 +181,16 @@ interface Page {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-function answerQuit(onQuit: () => void, server: Server, request: IncomingMessage, response: ServerResponse): void {
+function answerQuit(
+  { onQuit, quitRefusal }: AdminServerOptions,
+  server: Server,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   const page = quitPage(request);
-  send(page, server, request.method ?? "", response);
-  if (page.status === 200) onQuit();
+  const refusal = page.status === 200 ? quitRefusal?.(request) : undefined;
+  send(refusal === undefined ? page : plain(403, refusal), server, request.method ?? "", response);
+  if (page.status === 200 && refusal === undefined) onQuit?.();
 }
 
 function send({ status, type, body, headers }: Page, server: Server, method: string, response: ServerResponse): void {
@@ -194,6 +217,8 @@ function quitPage({ method, headers }: IncomingMessage): Page {
   const isOwn = URL.canParse(origin) && new URL(origin).host === host && isOwnName(host);
   return isOwn ? plain(200, "draining") : plain(403, "a page of another site may not ask for this");
 }
+
+const OF_ANOTHER_HOST = plain(403, "the Host is not localhost or an IP address");
 
 /** What there is to read. */
 class AdminPages {

@@ -1,4 +1,5 @@
 import type { Access } from "../access.ts";
+import type { QuitRefusal } from "../admin/admin-server.ts";
 import type { ConsoleRpcs } from "../admin/console-rpcs.ts";
 import { CallLog } from "../call-log.ts";
 import { createPeers } from "../callers/peer.ts";
@@ -20,6 +21,7 @@ import type { RpcDependencies } from "../rpc/rpc-dependencies.ts";
 import type { RpcServerOptions } from "../rpc/rpc-server.ts";
 import { createValidateInterceptor } from "../rpc/validate-interceptor.ts";
 import { freshnessState, type StatusParts, takeFreshness, takeStatus } from "../status.ts";
+import { GatewayError } from "../token/errors.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import type { GatewayOptions, Host } from "./gateway-options.ts";
 import { listenOptions } from "./listen-options.ts";
@@ -81,6 +83,21 @@ export function rpcOptionsOf(
     onCall: (report) => metrics.recordRpc(report, report.durationMs),
     observe: observers.observe,
     lanes: createLanes(dependencies, access.control, observers),
+  };
+}
+
+/** Whoever may do everything may end the gateway too: everybody where callers are not told apart. */
+export function quitRefusalOf({ control }: Access, { admin }: Config): QuitRefusal {
+  const peerOf = createPeers(isLocal(admin.listen));
+  return ({ socket, headers }) => {
+    if (!control.guard.callers.isConfigured) return undefined;
+    try {
+      control.guard.admit(peerOf(socket).badge(headers.authorization), "admin").release();
+      return undefined;
+    } catch (error) {
+      if (error instanceof GatewayError) return error.message;
+      throw error;
+    }
   };
 }
 

@@ -74,7 +74,11 @@ export async function startPrimary({ loaded, log, version, onQuit }: PrimaryOpti
   const slots = createSlots(loaded, log, attach);
   const lifetime = { draining: false };
   let admin: AdminServer | undefined;
-  const tls = watchTls(loaded, log, (used) => admin?.useTls(used));
+  let usedTls = loaded.tls;
+  const tls = watchTls(loaded, log, (used) => {
+    usedTls = used;
+    admin?.useTls(used);
+  });
   let body: GatewayBody | undefined;
   const close = async () => {
     lifetime.draining = true;
@@ -89,7 +93,7 @@ export async function startPrimary({ loaded, log, version, onQuit }: PrimaryOpti
   try {
     body = await openConsoleBody({ loaded, log, version }, upstreamOfLog.fleet, attach, slots);
     admin = await startAdminServer({
-      ...adminOptions(config.admin, loaded.tls, onQuit),
+      ...adminOptions(config.admin, { ...body, tls: () => usedTls, onQuit }),
       ...pagesOf(slots, body, () => lifetime.draining),
       consoleRpcs: body.consoleRpcs,
       log,

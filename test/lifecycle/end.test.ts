@@ -2,11 +2,13 @@ import { readFileSync } from "node:fs";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createCallerKey, fingerprintOf } from "../../src/callers/caller-key.ts";
 import { type Emulator, startEmulator } from "../../src/emulator/emulator.ts";
 import { Health, HealthCheckResponse_ServingStatus as Serving } from "../../src/gen/health/v1/health_pb.ts";
 import { TokenService, Verdict } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { until } from "../support/gateway-fixture.ts";
 import { type RunningProcess, runMain, runShell } from "../support/process-fixture.ts";
+import { MountedFiles } from "../tls/live-files.ts";
 
 const LEAKED = "ak_LCWGdaM8mv8K4PC0";
 /** An error that nobody handles, when the process is sent a signal that has no other meaning to it. */
@@ -57,6 +59,26 @@ describe("the end", TIMEOUT, () => {
     expect(quit.status).toBe(200);
     const { code, stderr } = await gateway.exited;
     expect([code, stderr.includes('"msg":"stopped"')]).toEqual([0, true]);
+  });
+
+  it.each(["1", "2"])("POST /quit is an admin's where callers are told apart, with %s workers", async (workers) => {
+    const [admins, verifiers] = [createCallerKey(), createCallerKey()];
+    const callers = [
+      { name: "job", roles: ["admin"], keys: [fingerprintOf(admins)] },
+      { name: "app", roles: ["verify"], keys: [fingerprintOf(verifiers)] },
+    ];
+    using files = new MountedFiles({ callers: JSON.stringify({ callers }) });
+    const told = { GATEWAY_CALLERS_FILE: files.path("callers"), GATEWAY_CALLERS_DEMAND_LOCAL: "true" };
+    await using gateway = runMain(["serve", "--workers", workers], { env: { ...env, ...told } });
+    const { admin } = await addressesOf(gateway);
+    const quit = async (headers: Record<string, string>) =>
+      (await fetch(`${admin}/quit`, { method: "POST", headers })).status;
+    expect(await quit({})).toBe(403);
+    expect(await quit({ authorization: `Bearer ${verifiers}` })).toBe(403);
+    expect(await quit({ authorization: `Bearer ${createCallerKey()}` })).toBe(403);
+    expect((await fetch(`${admin}/livez`)).status).toBe(200);
+    expect(await quit({ authorization: `Bearer ${admins}` })).toBe(200);
+    expect((await gateway.exited).code).toBe(0);
   });
 
   it("GATEWAY_DRAIN_DELAY_MS goes on serving between NOT_SERVING and the drain", async () => {

@@ -1,5 +1,6 @@
-import { Agent, type IncomingHttpHeaders, type RequestOptions, request } from "node:http";
-import { type AdminServer, type Readiness, startAdminServer } from "../../src/admin/admin-server.ts";
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, request } from "node:http";
+import { connect } from "node:net";
+import { type AdminServer, type AdminTls, type Readiness, startAdminServer } from "../../src/admin/admin-server.ts";
 import type { ConsoleRpcs } from "../../src/admin/console-rpcs.ts";
 
 export interface Answer {
@@ -25,6 +26,9 @@ export async function startAdmin(
     readonly metrics?: () => Promise<string>;
     readonly ready?: () => Readiness;
     readonly onQuit?: () => void;
+    readonly quitRefusal?: (request: IncomingMessage) => string | undefined;
+    readonly demandsOwnName?: boolean;
+    readonly tls?: () => AdminTls | undefined;
   } = {},
 ) {
   const warnings: unknown[] = [];
@@ -35,6 +39,7 @@ export async function startAdmin(
     contentType: "text/plain; version=0.0.4; charset=utf-8",
     ready: () => ({ ready: true, detail: {} }),
     consoleRpcs: NO_RPCS,
+    demandsOwnName: true,
     log: { warn: (fields: unknown) => warnings.push(fields) },
     ...parts,
   });
@@ -57,5 +62,19 @@ export function ask({ url }: AdminServer, path: string, options: RequestOptions 
     });
     outgoing.on("error", reject);
     outgoing.end(body);
+  });
+}
+
+/** What the server sends in answer to the bytes, until it ends the connection. */
+export function raw({ url }: AdminServer, bytes: string): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = connect(Number(new URL(url).port), "127.0.0.1", () => socket.write(bytes));
+    socket.setEncoding("utf8");
+    socket.on("data", (part: string) => {
+      text += part;
+    });
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => resolve(text));
   });
 }

@@ -10,6 +10,6 @@ export const adminSettings = z.strictObject({
   ),
   quit: onOff(
     "GATEWAY_ADMIN_QUIT",
-    "Lets `POST /quit` end the gateway also where the admin port can be reached from other machines. On loopback it always does.",
+    "Lets `POST /quit` end the gateway also where the admin port can be reached from other machines. On loopback it always does. Where callers are told apart it takes the role `admin`.",
   ),
 });
