@@ -53,8 +53,8 @@ export function createDomain(
   tracing?: Tracing,
 ) {
   const upstream = createUpstream(config, log, clock, tracing);
-  const shared = openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog);
-  const store = shared.store && (tracing?.tracedStore(shared.store) ?? shared.store);
+  const shared = traced(openShared({ config, log, clock, scope: upstream.verifyScope }, givenLog), tracing);
+  const { store } = shared;
   const cache = createCache(config, clock);
   const facts = createFacts(config, log, clock, shared.revocationLog, () => {
     cache.invalidate({ all: true });
@@ -184,6 +184,17 @@ function openShared(options: Parameters<typeof openRedisTier>[0], givenLog: Give
       await givenLog.revocationLog.close();
       await verdicts?.close();
     },
+  };
+}
+
+/** The same, with look-ups that are told to the traces of the calls that they are made for. */
+function traced(shared: Shared, tracing: Tracing | undefined): Shared {
+  if (tracing === undefined) return shared;
+  const { store, storeOf } = shared;
+  return {
+    ...shared,
+    store: store && tracing.tracedStore(store),
+    storeOf: storeOf && ((scope) => tracing.tracedStore(storeOf(scope))),
   };
 }
 

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { Budget } from "./token/budget.ts";
 import { Digester } from "./token/digest.ts";
 import { GatewayError } from "./token/errors.ts";
 import type { VerdictStore } from "./token/ports.ts";
@@ -18,7 +19,7 @@ export interface OwnKeysOptions {
   readonly upstream: ClerkUpstream;
   readonly verifier: Omit<
     VerifierOptions,
-    "upstream" | "store" | "digester" | "credential" | "revalidator" | "sweeper"
+    "upstream" | "store" | "digester" | "credential" | "revalidator" | "sweeper" | "mayTell"
   >;
   readonly revoker: Omit<RevokerOptions, "upstream" | "verifier">;
   /** Verdicts that replicas share under a credential; `undefined` where there are none. */
@@ -28,6 +29,11 @@ export interface OwnKeysOptions {
 }
 
 const MAX_KEY_CHARS = 512;
+/**
+ * How many revocations that callers' own keys find out about are told to all. Whoever has an instance of the upstream's can
+ * make and revoke as many tokens as it pays for: they must not fill the log, which everybody keeps in memory.
+ */
+const TOLD = { perSecond: 5, perDay: 20_000 };
 const KEY = /^(?:ak_|sk_(?:live|test)_)[A-Za-z0-9+/=_.~-]+$/;
 
 /**
@@ -39,6 +45,8 @@ const KEY = /^(?:ak_|sk_(?:live|test)_)[A-Za-z0-9+/=_.~-]+$/;
  */
 export function createOwnKeys(options: OwnKeysOptions): (key: string) => OwnKeyServices {
   const known = new LRUCache<string, OwnKeyServices>({ max: options.maxKeys });
+  const told = new Budget({ clock: options.verifier.clock, ...TOLD });
+  const mayTell = () => told.take();
   return (key) => {
     if (key.length > MAX_KEY_CHARS || !KEY.test(key)) {
       throw new GatewayError(
@@ -49,7 +57,7 @@ export function createOwnKeys(options: OwnKeysOptions): (key: string) => OwnKeyS
     const fingerprint = hash("sha256", key, "hex");
     let services = known.get(fingerprint);
     if (services === undefined) {
-      services = createServices(options, key);
+      services = createServices(options, key, mayTell);
       known.set(fingerprint, services);
     }
     return services;
@@ -57,9 +65,14 @@ export function createOwnKeys(options: OwnKeysOptions): (key: string) => OwnKeyS
 }
 
 /** Nothing is asked with a caller's key on nobody's behalf: verdicts are not renewed, and machines not swept. */
-function createServices({ upstream: shared, verifier: parts, revoker, storeOf }: OwnKeysOptions, key: string) {
+function createServices(
+  { upstream: shared, verifier: parts, revoker, storeOf }: OwnKeysOptions,
+  key: string,
+  mayTell: () => boolean,
+) {
   const upstream = shared.withOwnKey(key);
   const scope = upstream.verifyScope;
-  const verifier = new Verifier({ ...parts, upstream, store: storeOf(scope, key), digester: new Digester(scope) });
+  const store = storeOf(scope, key);
+  const verifier = new Verifier({ ...parts, upstream, store, digester: new Digester(scope), mayTell });
   return { upstream, verifier, revoker: new Revoker({ ...revoker, upstream, verifier }) };
 }

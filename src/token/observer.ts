@@ -25,6 +25,11 @@ export interface ObserverOptions {
    * other digests. `undefined` where it never changes.
    */
   readonly credential?: (() => object) | undefined;
+  /**
+   * Whether one more revocation that was found out about by asking may be told to all; every one where this is not given.
+   * What is not told is refused where it was found, and found again by whoever asks.
+   */
+  readonly mayTell?: (() => boolean) | undefined;
 }
 
 /** Where observations come from: what other replicas share, and the upstream. Remembers them, judges nothing. */
@@ -93,7 +98,8 @@ export class Observer {
     const observation = { token, observedAtMonotonicMs, observedAtMs, uses: 0 };
     cache.put(digest, observation);
     if (token !== undefined) this.#options.sweeper?.seen(token.subject);
-    if (token?.revoked && revocations.findFor(token) === undefined) {
+    const { mayTell } = this.#options;
+    if (token?.revoked && revocations.findFor(token) === undefined && (mayTell?.() ?? true)) {
       recorder.recordInBackground(recorder.factOf(token, "observed"));
     }
     // Not as another credential's: the store files it under the one that there is now.

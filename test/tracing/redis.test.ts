@@ -42,3 +42,32 @@ it("shows the look-up in Redis below the call, whether it found something or not
     await redis.stop();
   }
 });
+
+it("shows the look-up for a caller's own key too, and nothing of the key", async () => {
+  await using receiver = await startOtlpReceiver();
+  const redis = await startRedis("single");
+  const [server] = "unixSocket" in redis.target.nodes ? [] : redis.target.nodes;
+  try {
+    await using fixture = await startGatewayFixture({
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+        GATEWAY_REDIS_URL: `redis://${server?.host}:${server?.port}`,
+        GATEWAY_REDIS_PREFIX: "own-key-traces",
+        GATEWAY_PASSTHROUGH: "true",
+      },
+    });
+    const { secret } = await fixture.mint();
+    const traceId = "5".repeat(32);
+    const key = fixture.emulator.instanceKey;
+    const headers = { "x-clerk-secret-key": key, traceparent: `00-${traceId}-00f067aa0ba902b7-01` };
+    await fixture.tokens.verifyToken({ token: secret }, { headers });
+    await fixture.close();
+    const spans = receiver.spans.filter((span) => span.traceId === traceId);
+    const call = spans.find(({ kind }) => kind === 2);
+    const below = spans.filter(({ parentSpanId }) => parentSpanId === call?.spanId);
+    expect(below.map(({ name }) => name)).toEqual(["redis verdict", "clerk verify"]);
+    for (const { body } of receiver.requests) expect(body.toString("latin1")).not.toContain(key);
+  } finally {
+    await redis.stop();
+  }
+});
