@@ -80,7 +80,6 @@ export function rpcOptionsOf(
     access: access.control,
     ownKeys,
     onAudit: access.onAudit,
-    onCall: (report) => metrics.recordRpc(report, report.durationMs),
     observe: observers.observe,
     lanes: createLanes(dependencies, access.control, observers),
   };

@@ -12,25 +12,41 @@ import type { Protocol } from "./protocol.ts";
 
 const endStream = createEndStreamSerialization(undefined);
 
-/** Answers a call with an error, before anything of its body has been read. */
-export function refuse(exchange: Exchange, protocol: Protocol, error: ConnectError): void {
-  const contentType = exchange.header("content-type") ?? "";
-  if (protocol !== "connect") {
-    refuseInHeaders(exchange, contentType, error);
-  } else if (contentType.toLowerCase().startsWith("application/connect+")) {
-    const end = endStream.serialize({ metadata: new Headers(), error });
-    answer(exchange, 200, contentType, encodeEnvelope(endStreamFlag, end));
-  } else {
-    answer(exchange, codeToHttpStatus(error.code), "application/json", errorToJsonBytes(error, undefined));
+/** An error as callers are answered with it before anything of their call has been read. Each form is made at its first use. */
+export class Refusal {
+  readonly error: ConnectError;
+  #grpcStatus: Readonly<Record<string, string>> | undefined;
+  #endOfStream: Uint8Array | undefined;
+  #json: Uint8Array | undefined;
+
+  constructor(error: ConnectError) {
+    this.error = error;
+  }
+
+  answer(exchange: Exchange, protocol: Protocol): void {
+    const contentType = exchange.header("content-type") ?? "";
+    if (protocol !== "connect") {
+      this.answerInHeaders(exchange, contentType);
+    } else if (contentType.toLowerCase().startsWith("application/connect+")) {
+      this.#endOfStream ??= endOfStreamWith(this.error);
+      answer(exchange, 200, contentType, this.#endOfStream);
+    } else {
+      this.#json ??= errorToJsonBytes(this.error, undefined);
+      answer(exchange, codeToHttpStatus(this.error.code), "application/json", this.#json);
+    }
+  }
+
+  /** The status in the headers and no body, "trailers-only", which gRPC and gRPC-Web allow both. */
+  answerInHeaders(exchange: Exchange, contentType: string): void {
+    this.#grpcStatus ??= grpcStatusOf(this.error);
+    exchange.writeHead(200, { "content-type": contentType, ...this.#grpcStatus });
+    exchange.end();
   }
 }
 
-/** The status in the headers and no body, "trailers-only", which gRPC and gRPC-Web allow both. */
-export function refuseInHeaders(exchange: Exchange, contentType: string, error: ConnectError): void {
-  const headers = new Headers();
-  setTrailerStatus(headers, error);
-  exchange.writeHead(200, { "content-type": contentType, ...plainHeaders(headers) });
-  exchange.end();
+/** Answers one call with an error that no other is answered with. */
+export function refuse(exchange: Exchange, protocol: Protocol, error: ConnectError): void {
+  new Refusal(error).answer(exchange, protocol);
 }
 
 /** A whole answer. */
@@ -38,4 +54,14 @@ export function answer(exchange: Exchange, status: number, contentType: string, 
   exchange.writeHead(status, { "content-type": contentType, "content-length": String(body.byteLength) });
   if (exchange.method !== "HEAD") void exchange.write(body);
   exchange.end();
+}
+
+function grpcStatusOf(error: ConnectError): Record<string, string> {
+  const headers = new Headers();
+  setTrailerStatus(headers, error);
+  return plainHeaders(headers);
+}
+
+function endOfStreamWith(error: ConnectError): Uint8Array {
+  return encodeEnvelope(endStreamFlag, endStream.serialize({ metadata: new Headers(), error }));
 }

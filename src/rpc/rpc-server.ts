@@ -12,7 +12,6 @@ import type { Admission } from "./admission.ts";
 import type { OnAudit } from "./audit.ts";
 import { createAuditInterceptor } from "./audit-interceptor.ts";
 import { type ObserveCall, observeEnds } from "./call-observer.ts";
-import type { OnCall } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";
 import { createEngineHttp2, type Lanes } from "./engine-http2.ts";
@@ -44,9 +43,7 @@ export interface RpcListenerOptions {
   readonly interceptors: readonly Interceptor[];
   /** The largest message in either direction, in bytes, after decompression. */
   readonly maxMessageBytes: number;
-  /** Called once for each call, at its end. Must not throw. */
-  readonly onCall: OnCall;
-  /** Called once for each call, at its beginning; tells `onCall` itself, where it is given. Must not throw. */
+  /** Called once for each call, at its beginning. Without it nobody is told of calls. Must not throw. */
   readonly observe?: ObserveCall | undefined;
   /** Called once for each call of an audited RPC, refused ones included. Must not throw. */
   readonly onAudit?: OnAudit | undefined;
@@ -140,6 +137,8 @@ export async function startRpcServer(
   };
 }
 
+const UNOBSERVED = observeEnds(() => undefined);
+
 export function createRpcListener(options: RpcListenerOptions): RequestListener {
   const presentError = options.presentError ?? connectErrorFrom;
   return createRequestListener({
@@ -147,7 +146,7 @@ export function createRpcListener(options: RpcListenerOptions): RequestListener 
     guard: options.access?.guard,
     ownKeys: options.ownKeys,
     onAudit: options.onAudit,
-    observe: options.observe ?? observeEnds(options.onCall),
+    observe: options.observe ?? UNOBSERVED,
     presentError,
     bodyTimeoutMs: BODY_TIMEOUT_MS,
     admission: options.admission,

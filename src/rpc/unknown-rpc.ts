@@ -5,7 +5,7 @@ import { CallReporter } from "./call-report.ts";
 import { type PresentError, transportError } from "./connect-error.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
 import { protocolOf } from "./protocol.ts";
-import { answer, refuseInHeaders } from "./refusal.ts";
+import { answer, Refusal } from "./refusal.ts";
 
 const HINT = `This is m2m-gateway's RPC port. It speaks gRPC, gRPC-Web and Connect, over HTTP/1.1 and HTTP/2.
 Services: m2mgateway.v1.TokenService, m2mgateway.v1.RevocationService, m2mgateway.v1.GatewayService,
@@ -41,7 +41,7 @@ function answerTo(exchange: Exchange, { observe, presentError }: UnknownRpcOptio
   if (protocol === "connect") {
     answer(exchange, 404, "application/json", errorToJsonBytes(error, undefined));
   } else {
-    refuseInHeaders(exchange, contentType ?? "", error);
+    new Refusal(error).answerInHeaders(exchange, contentType ?? "");
   }
   reporter.end(error, undefined);
 }

@@ -35,7 +35,6 @@ async function main(): Promise<void> {
     routes: service.routes,
     interceptors: [],
     maxMessageBytes: request.messageReceiveLimit === 0 ? MAX_MESSAGE_BYTES : request.messageReceiveLimit,
-    onCall: () => undefined,
     onEngineError: (error) => {
       throw error;
     },

@@ -57,7 +57,6 @@ function optionsOf(transport: TransportName, errors: unknown[]) {
     lanes: { unary: [LANE], streams: [] },
     interceptors: [],
     maxMessageBytes: 64 * 1024,
-    onCall: () => undefined,
     onEngineError: (error: unknown) => errors.push(error),
   };
 }

@@ -92,7 +92,6 @@ async function runOn(program: string, transport: TransportName, isTls: boolean):
     routes: (router) => router.handlers.push(ANSWER),
     interceptors: [],
     maxMessageBytes: 64 * 1024,
-    onCall: () => undefined,
     onEngineError: (error) => engineErrors.push(error),
   });
   try {

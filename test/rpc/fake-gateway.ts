@@ -19,6 +19,7 @@ import {
   VerifyTokenRequestSchema,
   VerifyTokenResponseSchema,
 } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
+import { observeEnds } from "../../src/rpc/call-observer.ts";
 import type { CallReport } from "../../src/rpc/call-report.ts";
 import { type RpcServer, type RpcServerOptions, startRpcServer } from "../../src/rpc/rpc-server.ts";
 import { createValidateInterceptor } from "../../src/rpc/validate-interceptor.ts";
@@ -52,7 +53,7 @@ export async function startFakeGateway(fakes: Fakes = {}): Promise<FakeGateway> 
     listen: { host: "127.0.0.1", port: 0 },
     interceptors: [createValidateInterceptor()],
     maxMessageBytes: MAX_MESSAGE_BYTES,
-    onCall: (report) => reports.push(report),
+    observe: observeEnds((report) => reports.push(report)),
     transport: TEST_TRANSPORT,
     onEngineError: rethrow,
     admission: admissionWith(),

@@ -134,19 +134,19 @@ export interface StreamServer extends AsyncDisposable {
 export async function serveStreams(domain: Domain, served: Served, maxMessageBytes = 64 * 1024): Promise<StreamServer> {
   const dependencies = dependenciesOf(domain, maxMessageBytes);
   const reports: CallReport[] = [];
-  const onCall = (report: CallReport) => void reports.push(report);
+  const observe = observeEnds((report: CallReport) => void reports.push(report));
   // Behind the lane there is no handler: what the lane leaves is UNIMPLEMENTED.
   const gateway = await startFakeGateway(
     served === "handler"
-      ? { tokens: { verifyTokenStream: createVerifyTokenStream(dependencies) }, options: { maxMessageBytes, onCall } }
+      ? { tokens: { verifyTokenStream: createVerifyTokenStream(dependencies) }, options: { maxMessageBytes, observe } }
       : {
           options: {
             maxMessageBytes,
-            onCall,
+            observe,
             transport: "engine",
             lanes: {
               unary: [],
-              streams: [new VerifyStreamLane(dependencies, openAccess(dependencies.clock), observeEnds(onCall))],
+              streams: [new VerifyStreamLane(dependencies, openAccess(dependencies.clock), observe)],
             },
           },
         },
