@@ -156,11 +156,17 @@ export class Connection implements StreamsOwner {
     this.#noteMidway(nowMs);
     this.flush();
     if (read < length) this.#hold(bytes, read, length);
+    else if (this.#isBehind) this.#waitForTurn();
     else this.#takeTurns(length, nowMs);
   }
 
   get #isSated(): boolean {
     return this.#context.turns.calls - this.#callsBefore >= TURN_CALLS;
+  }
+
+  /** Looked at only where it can have changed: it costs more than to read a call that is answered at once. */
+  get #isBehind(): boolean {
+    return this.#context.turns.calls !== this.#callsBefore && this.#context.isBehind(this.socket);
   }
 
   #hold(bytes: Buffer, start: number, end: number): void {
@@ -187,6 +193,10 @@ export class Connection implements StreamsOwner {
   }
 
   readonly #onTurn = (): void => {
+    if (!this.#isOver && this.#context.isBehind(this.socket)) {
+      this.#context.turns.wait(this.#onTurn);
+      return;
+    }
     this.#isWaitingForTurn = false;
     const held = this.#held;
     this.#held = undefined;

@@ -17,6 +17,8 @@ export interface EngineOptions {
    * Its body, if it has one, follows through the consumer.
    */
   readonly onStream: (stream: ServerStream) => void;
+  /** Whether so many of a connection's requests wait to be served that it is not to be read on. */
+  readonly isBehind?: ((socket: Socket) => boolean) | undefined;
   /** Something went wrong that no client can be blamed for. The connection it happened on is closed. */
   readonly onError: (error: unknown) => void;
   readonly limits?: Partial<EngineLimits>;
@@ -33,6 +35,7 @@ export interface EngineContext {
   readonly streams: StreamTotal;
   readonly turns: Turns;
   readonly onStream: (stream: ServerStream) => void;
+  readonly isBehind: (socket: Socket) => boolean;
   readonly onError: (error: unknown) => void;
   /** Has the connection's output sent before the next event is looked at. */
   flushLater(connection: Connection): void;
@@ -61,7 +64,7 @@ export class Http2Engine {
   #isDraining = false;
   #sweeping: NodeJS.Timeout | undefined;
 
-  constructor({ lanes, onStream, onError, limits }: EngineOptions) {
+  constructor({ lanes, onStream, isBehind, onError, limits }: EngineOptions) {
     const turns = new Turns();
     this.#context = {
       limits: { ...DEFAULT_LIMITS, ...limits },
@@ -75,6 +78,7 @@ export class Http2Engine {
         turns.calls += 1;
         onStream(stream);
       },
+      isBehind: isBehind ?? never,
       onError,
       flushLater: (connection) => this.#flushLater(connection),
       onConnectionClosed: (connection) => this.#onConnectionClosed(connection),
@@ -142,4 +146,8 @@ export class Http2Engine {
     clearInterval(this.#sweeping);
     this.#sweeping = undefined;
   }
+}
+
+function never(): boolean {
+  return false;
 }

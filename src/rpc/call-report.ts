@@ -30,11 +30,17 @@ export type OnCall = (report: CallReport) => void;
 export class CallReporter {
   readonly #onCall: OnCall;
   readonly #labels: Pick<CallReport, "service" | "method" | "protocol">;
-  readonly #startedAtMs = performance.now();
+  readonly #startedAtMs: number;
   #ended = false;
 
-  constructor(onCall: OnCall, labels: Pick<CallReport, "service" | "method" | "protocol">) {
+  /** @param startedAtMs when the request's headers had come, by the monotonic clock */
+  constructor(
+    onCall: OnCall,
+    labels: Pick<CallReport, "service" | "method" | "protocol">,
+    startedAtMs = performance.now(),
+  ) {
     this.#onCall = onCall;
+    this.#startedAtMs = startedAtMs;
     this.#labels = labels;
   }
 

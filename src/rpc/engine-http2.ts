@@ -36,6 +36,7 @@ export function createEngineHttp2(
       if (lane?.admits(stream.head, stream.socket) !== true) serveOrdinarily(stream);
       else lane.serve(stream, (body) => resume(serveOrdinarily(stream), stream, body));
     },
+    isBehind: (socket) => listener.isBehind(peerOf(socket)),
     onError,
     limits: {
       settingsTimeoutMs: SETTINGS_TIMEOUT_MS,

@@ -3,21 +3,32 @@ import type { Protocol } from "./protocol.ts";
 /** The longest delay that a timer can have; beyond it timers fire at once. About 24.8 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+const MAX_GRPC_MS = 99_999_999;
+
 const UNIT_MS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
 
 /**
  * How long the caller gives the call, in milliseconds; `undefined` when it does not say. A timeout that timers cannot
  * hold is taken out of the headers: the framework would turn it into one of a millisecond. The caller ends such a call
  * itself. A malformed one is left for the framework to refuse.
+ *
+ * @param waitedMs how long the call has been here already: that is taken off, in the headers too, in whole milliseconds
  */
-export function takeTimeoutMs(protocol: Protocol, headers: Headers): number | undefined {
+export function takeTimeoutMs(protocol: Protocol, headers: Headers, waitedMs: number): number | undefined {
   const name = protocol === "connect" ? "connect-timeout-ms" : "grpc-timeout";
   const value = headers.get(name);
   if (value === null) return undefined;
   const timeoutMs = protocol === "connect" ? parseConnectTimeout(value) : parseGrpcTimeout(value);
-  if (timeoutMs === undefined || timeoutMs <= MAX_TIMER_MS) return timeoutMs;
-  headers.delete(name);
-  return undefined;
+  if (timeoutMs === undefined) return undefined;
+  if (timeoutMs > MAX_TIMER_MS) {
+    headers.delete(name);
+    return undefined;
+  }
+  // Of a day and more a moment is nothing, and gRPC has but eight digits.
+  if (waitedMs < 1 || timeoutMs > MAX_GRPC_MS) return timeoutMs;
+  const leftMs = Math.max(0, Math.floor(timeoutMs - waitedMs));
+  headers.set(name, protocol === "connect" ? `${leftMs}` : `${leftMs}m`);
+  return leftMs;
 }
 
 function parseGrpcTimeout(value: string): number | undefined {

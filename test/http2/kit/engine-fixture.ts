@@ -12,6 +12,7 @@ export interface EngineFixtureOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Serves a call; `serve` when not given. */
   readonly onCall?: (call: Call) => void;
+  readonly isBehind?: () => boolean;
   /** In place of calls. */
   readonly onStream?: (stream: ServerStream) => void;
 }
@@ -44,7 +45,8 @@ export async function startEngine(options: EngineFixtureOptions = {}): Promise<E
     onCall(call);
   };
   const onError = (error: unknown) => errors.push(error);
-  const engine = new Http2Engine({ lanes, limits, onStream: options.onStream ?? onStream, onError });
+  const { isBehind } = options;
+  const engine = new Http2Engine({ lanes, limits, onStream: options.onStream ?? onStream, isBehind, onError });
   const accept = (socket: net.Socket) => void sockets.push(engine.accept(socket));
   const server =
     options.tls === undefined
