@@ -37,6 +37,8 @@ export function createNodeHttp2(listener: RequestListener, peerOf: PeerOf, limit
     accept(socket) {
       // Node's server refuses a TLS connection that named no protocol; this one has shown the preface instead.
       if (socket instanceof TLSSocket && socket.alpnProtocol === false) socket.alpnProtocol = "h2";
+      // HTTP/1.1 servers leave connections open after the client's last word; sessions do not look for it.
+      socket.once("end", () => socket.destroy());
       accepting = peerOf(socket);
       server.emit("connection", socket);
       accepting = undefined;

@@ -55,6 +55,17 @@ describe("a connection", () => {
     await new Promise((resolve) => socket.resume().once("close", resolve));
   });
 
+  it("is closed when its client has said its last word over HTTP/2", async () => {
+    await using gateway = await startFakeGateway();
+    const socket = net.connect(gateway.server.port, "127.0.0.1");
+    const emptySettings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    socket.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), emptySettings]));
+    await new Promise((resolve) => socket.once("data", resolve));
+    socket.end();
+    await new Promise((resolve) => socket.resume().once("close", resolve));
+    await eventually(() => gateway.server.counts().connections === 0);
+  });
+
   it("may be reset at any moment without harm to others", async () => {
     await using gateway = await startFakeGateway();
     for (const opening of [
