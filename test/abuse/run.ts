@@ -2,7 +2,7 @@
  * Attacks the built gateway as hostile clients do, on both transports, in clear text and over TLS, and prints what
  * became of its memory and of an innocent client meanwhile.
  *
- *     npm run abuse [-- --seconds N] [--quick] [--only TEXT] [--transport engine|node] [--carrier tcp|tls]
+ *     npm run abuse -- --help
  *
  * Exit code 0: the gateway outlived all of it and the innocent was always answered from memory. 1: not.
  */
@@ -15,8 +15,21 @@ import { Innocent } from "./innocent.ts";
 import { after, type Outcome, runAttack } from "./run-attack.ts";
 import { Victim, type VictimOptions } from "./victim.ts";
 
+const USAGE = `usage: npm run abuse -- [options]
+
+  --quick           fewer connections for each attack
+  --seconds n       how long each attack goes on once its connections are open (5), and the idle time before it
+  --only text       the attacks whose names hold the text, alone
+  --transport name  engine or node alone
+  --carrier name    tcp or tls alone
+  --help            this
+
+Without --quick it needs "ulimit -n 20000".
+`;
+
 const { values: options } = parseArgs({
   options: {
+    help: { type: "boolean", default: false },
     seconds: { type: "string", default: "5" },
     quick: { type: "boolean", default: false },
     only: { type: "string", default: "" },
@@ -34,6 +47,11 @@ const VICTIMS: readonly VictimOptions[] = [
 
 /** So that ten thousand connections are open at once, and not most of them refused. */
 const ENVIRONMENT = { GATEWAY_MAX_CONNECTIONS: "12000" };
+
+if (options.help) {
+  process.stdout.write(USAGE);
+  process.exit();
+}
 
 /** The gateway has a core of its own where there are two: what the attackers' costs is not its doing. */
 const CORES = planCores();
