@@ -9,6 +9,7 @@ import type { ServerStream } from "./server-stream.ts";
 import { readSocket } from "./socket-reading.ts";
 import { Streams } from "./streams.ts";
 import type { StreamsOwner } from "./streams-owner.ts";
+import { Run } from "./turns.ts";
 
 /** What a drain's PING carries, to know its answer by: any eight bytes. */
 const DRAIN_PING = Buffer.from("draining", "latin1");
@@ -16,12 +17,10 @@ const DRAIN_PING = Buffer.from("draining", "latin1");
 const LINGER_MS = 1000;
 /** What is read and dropped of a client that goes on sending after it was told to stop, before it is cut. */
 const MAX_DROPPED_BYTES = 1024 * 1024;
-/** What a client that sends without a pause has read before all others get their turn; the kernel gives 64 KiB at once. */
-const TURN_BYTES = 64 * 1024;
-/** Calls past the lanes that are begun in one turn; each may take tenths of a millisecond. */
+/** So much at once is read in turns and in parts of this size. TLS gives no more at once. */
+const LARGE_BYTES = 16 * 1024;
+/** Calls past the lanes that are taken in one turn. */
 const TURN_CALLS = 4;
-/** Input that comes within so long is of one turn. */
-const TURN_MS = 5;
 
 /** One client's connection: its socket, its life from preface to end, and the streams on it. */
 export class Connection implements StreamsOwner {
@@ -33,11 +32,10 @@ export class Connection implements StreamsOwner {
   readonly #streams: Streams;
   readonly #openedAtMs = performance.now();
   #isReading = false;
-  #turnBeganMs = this.#openedAtMs;
-  #turnBytes = 0;
+  readonly #run = new Run();
   #callsBefore = 0;
   #isWaitingForTurn = false;
-  /** What has come and is read at the next turn. */
+  /** What has come and is read from the next turn on. */
   #held: Buffer | undefined;
   #droppedBytes = 0;
   #isPaused = false;
@@ -56,7 +54,7 @@ export class Connection implements StreamsOwner {
 
   constructor(accepted: Socket, context: EngineContext) {
     this.#context = context;
-    this.socket = readSocket(accepted, context.readBuffer, (bytes, length) => this.#onRead(bytes, length));
+    this.socket = readSocket(accepted, context.readBuffer, (bytes, length) => this.#onChunk(bytes, length));
     const { socket } = this;
     this.#output = new Output(socket, context.slabs);
     this.#streams = new Streams(context, this, this.#output, this.#openedAtMs);
@@ -134,12 +132,19 @@ export class Connection implements StreamsOwner {
     this.socket.destroy();
   }
 
-  #onRead(bytes: Buffer, length: number): void {
+  #onChunk(bytes: Buffer, length: number): void {
     if (this.#isOver) {
       this.#droppedBytes += length;
       if (this.#droppedBytes > MAX_DROPPED_BYTES) this.destroy();
       return;
     }
+    const read = length < LARGE_BYTES ? this.#read(bytes, length) : 0;
+    if (read < length && !this.#isOver) this.#hold(Buffer.from(bytes.subarray(read, length)));
+    else this.#pace(length);
+  }
+
+  /** Returns how many bytes were read: fewer once that is enough for now. */
+  #read(bytes: Buffer, length: number): number {
     const nowMs = performance.now();
     this.#activeAtMs = nowMs;
     this.#isReading = true;
@@ -155,9 +160,7 @@ export class Connection implements StreamsOwner {
     this.#streams.finish();
     this.#noteMidway(nowMs);
     this.flush();
-    if (read < length) this.#hold(bytes, read, length);
-    else if (this.#isBehind) this.#waitForTurn();
-    else this.#takeTurns(length, nowMs);
+    return read;
   }
 
   get #isSated(): boolean {
@@ -169,21 +172,15 @@ export class Connection implements StreamsOwner {
     return this.#context.turns.calls !== this.#callsBefore && this.#context.isBehind(this.socket);
   }
 
-  #hold(bytes: Buffer, start: number, end: number): void {
-    this.#held = Buffer.from(bytes.subarray(start, end));
+  /** @param bytes not to be changed any more */
+  #hold(bytes: Buffer): void {
+    this.#held = bytes;
     this.#waitForTurn();
   }
 
-  /** The runtime reads up to two mebibytes of one connection before it looks at the next. */
-  #takeTurns(bytes: number, nowMs: number): void {
-    if (nowMs - this.#turnBeganMs > TURN_MS) {
-      this.#turnBeganMs = nowMs;
-      this.#turnBytes = 0;
-    }
-    this.#turnBytes += bytes;
-    if (this.#turnBytes < TURN_BYTES || this.#isPaused || this.#isOver || this.#isWaitingForTurn) return;
-    this.#turnBytes = 0;
-    this.#waitForTurn();
+  #pace(bytes: number): void {
+    const isDue = this.#run.isTooLong(bytes, this.#activeAtMs) && !this.#isPaused;
+    if (!this.#isOver && (isDue || this.#isBehind)) this.#waitForTurn();
   }
 
   #waitForTurn(): void {
@@ -198,11 +195,20 @@ export class Connection implements StreamsOwner {
       return;
     }
     this.#isWaitingForTurn = false;
-    const held = this.#held;
-    this.#held = undefined;
-    if (held !== undefined) this.#onRead(held, held.length);
+    this.#readHeld();
     if (!this.#isPaused && !this.#isWaitingForTurn) this.socket.resume();
   };
+
+  #readHeld(): void {
+    const held = this.#held;
+    if (held === undefined || this.#isOver) return;
+    this.#held = undefined;
+    const length = Math.min(held.length, LARGE_BYTES);
+    const read = this.#read(held, length);
+    if (this.#isOver) return;
+    if (read < held.length) this.#hold(held.subarray(read));
+    else this.#pace(length);
+  }
 
   readonly #onDrain = (): void => {
     if (this.#isOver) return;

@@ -29,3 +29,26 @@ export class Turns {
     if (this.#waiting.size > 0) this.#schedule();
   };
 }
+
+/** What a client that sends without a pause has read before all others get their turn. */
+const TURN_BYTES = 64 * 1024;
+/** Input that comes within so long is of one run. */
+const RUN_MS = 5;
+
+/** What one client sends without a pause: the runtime reads up to two mebibytes of it before it looks at the next. */
+export class Run {
+  #beganMs = 0;
+  #bytes = 0;
+
+  /** Notes that so many bytes came. True when it is the others' turn: then another run begins. */
+  isTooLong(bytes: number, nowMs: number): boolean {
+    if (nowMs - this.#beganMs > RUN_MS) {
+      this.#beganMs = nowMs;
+      this.#bytes = 0;
+    }
+    this.#bytes += bytes;
+    if (this.#bytes < TURN_BYTES) return false;
+    this.#bytes = 0;
+    return true;
+  }
+}
