@@ -51,6 +51,14 @@ describe("VerdictCache", () => {
     expect(cache.evictions).toBe(1);
   });
 
+  it("takes no memory for what it is allowed to hold, be it all that can be configured", () => {
+    const before = process.memoryUsage().rss;
+    const { cache, observe, usable } = create({ maxKnown: 10_000_000, maxKnownBytes: 8 * 2 ** 30 });
+    for (let n = 1; n < 1_000; n += 1) cache.put(digest(n), observe(token(n)));
+    expect(usable(999)).toBe(true);
+    expect(process.memoryUsage().rss - before).toBeLessThan(256 * 2 ** 20);
+  });
+
   it("bounds the size of known tokens, claims included", () => {
     const { cache, observe } = create({ maxKnown: 1_000, maxKnownBytes: 100_000 });
     const claims = { text: "x".repeat(10_000) };

@@ -55,7 +55,9 @@ export class VerdictCache {
     this.#clock = options.clock;
     this.#ttlMs = options.ttlMs;
     this.#refusalTtlMs = options.refusalTtlMs;
-    this.#known = new KnownTokens(options.maxKnown, options.maxKnownBytes, () => {
+    // No more entries than fit into the bytes: room for each is reserved.
+    const maxKnown = Math.min(options.maxKnown, Math.ceil(options.maxKnownBytes / ENTRY_BYTES));
+    this.#known = new KnownTokens(maxKnown, options.maxKnownBytes, () => {
       this.evictions += 1;
     });
     this.#refused = new LRUCache({ max: options.maxRefused });
