@@ -61,7 +61,7 @@ export const clerkSettings = z.strictObject({
   ),
   maxQueue: whole(
     "CLERK_MAX_QUEUE",
-    { min: 0, max: 1_000_000, initial: 1024, unit: "calls" },
+    { min: 0, max: 1_000_000, initial: 512, unit: "calls" },
     "How many calls may wait for their turn; others are refused at once.",
   ),
   maxRequestsPerSecond: whole(
