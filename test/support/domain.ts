@@ -100,6 +100,8 @@ export interface DomainOptions {
   readonly jwts?: { readonly keys: SigningKeys; readonly rules: JwtRules };
   readonly allowsUnsyncedJwts?: boolean;
   readonly pool?: Partial<TokenPoolOptions>;
+  /** From 0 to 1: when the recorder says facts again. */
+  readonly random?: () => number;
 }
 
 /** The domain of one replica on a fake clock. */
@@ -121,6 +123,7 @@ export async function createDomain(options: DomainOptions = {}) {
     minHoldMs: MIN_HOLD_MS,
     appendTimeoutMs: 500,
     onAppendError: onError,
+    random: options.random,
   });
   const feed = new RevocationFeed({
     log,
