@@ -9,7 +9,7 @@ export type Client = Redis | Cluster;
 
 /**
  * What a connection is for. Commands fail at once while there is no connection, and are never sent twice; a subscription
- * waits for one and is renewed on the next.
+ * waits for one, and whoever wants it renews it on the next.
  */
 export type Purpose = "commands" | "subscription";
 
@@ -110,6 +110,7 @@ function serverOptions(options: RedisOptions, purpose: Purpose) {
     ...addressOf(options),
     db: options.database ?? 0,
     enableOfflineQueue: purpose === "subscription",
+    autoResubscribe: false,
     retryStrategy,
   };
 }

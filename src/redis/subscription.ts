@@ -31,8 +31,12 @@ export class Subscription {
     client.on("message", (_channel: string, text: string) => {
       if (client === this.#client) this.#receive(text);
     });
-    client.subscribe(this.#channel).catch((error: unknown) => {
-      if (client === this.#client) this.#report("subscribe", error);
+    // On every connection anew, and by us: what the client library sends by itself is rejected where nobody can catch it
+    // when the client is closed before the answer.
+    client.on("ready", () => {
+      client.subscribe(this.#channel).catch((error: unknown) => {
+        if (client === this.#client) this.#report("subscribe", error);
+      });
     });
   }
 
