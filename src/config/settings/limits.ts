@@ -20,7 +20,7 @@ export const limitsSettings = z.strictObject({
   ),
   maxInFlight: whole(
     "GATEWAY_MAX_IN_FLIGHT",
-    { min: 8, max: 1_000_000, initial: 1024, unit: "calls" },
+    { min: 8, max: 1_000_000, initial: 2048, unit: "calls" },
     "How many calls may be under way, apart from those that memory answers at once. An eighth is kept for revocations, health and status. Others are refused before any work is done.",
   ),
   maxWatchers: whole(
