@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import type { Clock } from "./token/ports.ts";
 
 /** The clocks of this machine. A pending task does not keep the process alive. */

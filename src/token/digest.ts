@@ -11,6 +11,8 @@ export class Digester {
   #key: string;
   /** The key, and room for what is presented as bytes. Made for the first of them, and of zeros in between. */
   #input: Buffer | undefined;
+  /** The part of the input that was digested last: most tokens are equally long. */
+  #digested: Buffer | undefined;
 
   constructor(scope: string, prefix: Buffer = randomBytes(32)) {
     this.#key = keyOf(scope, prefix);
@@ -20,6 +22,7 @@ export class Digester {
   useScope(scope: string): void {
     this.#key = keyOf(scope, randomBytes(32));
     this.#input = undefined;
+    this.#digested = undefined;
   }
 
   of(presented: string): TokenDigest {
@@ -33,7 +36,8 @@ export class Digester {
     const from = this.#key.length;
     const to = from + end - start;
     bytes.copy(input, from, start, end);
-    const digest = hash("sha256", input.subarray(0, to), "binary") as TokenDigest;
+    if (this.#digested?.length !== to) this.#digested = input.subarray(0, to);
+    const digest = hash("sha256", this.#digested, "binary") as TokenDigest;
     input.fill(0, from, to);
     return digest;
   }

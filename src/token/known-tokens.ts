@@ -1,4 +1,6 @@
+import { DigestIndex, MAX_SLOTS } from "./digest-index.ts";
 import type { KnownToken } from "./observation.ts";
+import { PackedTokens } from "./packed-tokens.ts";
 import type { TokenDigest } from "./token.ts";
 import type { KeptAnswer } from "./verification.ts";
 
@@ -14,9 +16,7 @@ export interface Term {
 const RECORD_WORDS = 128;
 const RECORD_NUMBERS = RECORD_WORDS / 2;
 const RECORD_BYTES = RECORD_WORDS * 4;
-/** Words 0 to 7 are the digest. */
-const DIGEST_WORDS = 8;
-/** These have fractions, and take two words each: they count in pairs. */
+// Words 0 to 7 are the digest. These have fractions, and take two words each: they count in pairs.
 const UNTIL = 4;
 const EXPIRES = 5;
 /** When the answer began to stand. */
@@ -25,34 +25,42 @@ const GENERATION = 12;
 const SIZE = 13;
 /** The length of the answer in the upper bits; in the lowest, whether it was looked up since the hand passed. */
 const ANSWER_AND_USE = 14;
-/** The next vacant record, plus one. */
+/** Of a vacant record the next one, plus one. */
 const NEXT_VACANT = 15;
+const OCCUPIED = 0xffff_ffff;
 const HEAD_BYTES = 64;
 const MAX_ANSWER_BYTES = RECORD_BYTES - HEAD_BYTES;
 
 /** How far the hand moves before it takes what it is at: no eviction costs more, though all be used. */
 const MAX_HAND_STEPS = 64;
+/** How many tokens are objects; all others are packed, but for those that cannot be. */
+const MAX_OBJECTS = 1_024;
 
 /**
  * Tokens by digest, bounded in number and in bytes. What was not looked up of late goes first: a hand goes round, passes what
  * was used since it was there last, and evicts what was not (the clock algorithm).
  *
  * In place of a map and a list in the order of use because a look-up among a million reads memory that no cache holds, and
- * there costs what it reads: here an index and a record, with the answer in it. See docs/decisions/0024.
+ * there costs what it reads: here an index and a record, with the answer in it. See docs/decisions/0024 and 0025.
  */
 export class KnownTokens {
   readonly #maxEntries: number;
   readonly #maxBytes: number;
   readonly #onEvict: () => void;
-  /** The record of a digest, plus one, at its first word or after; 0 for none. At most half full. */
-  readonly #index: Int32Array;
-  readonly #mask: number;
+  readonly #index: DigestIndex;
   readonly #words: Uint32Array;
   readonly #numbers: Float64Array;
   readonly #bytes: Buffer;
   /** Told of an answer that stands: one for all, as many are asked for and each is used at once. */
   readonly #kept: KeptAnswer & { from: number; to: number };
-  #tokens: (KnownToken | undefined)[] = [];
+  readonly #packed: PackedTokens;
+  /** Those that are not packed. */
+  #objects: (KnownToken | undefined)[] = [];
+  /** The records, plus one, that came by an object last, in a ring. */
+  readonly #latest = new Int32Array(MAX_OBJECTS);
+  #next = 0;
+  /** Records in use, or vacant again. */
+  #slots = 0;
   #vacant = 0;
   #hand = 0;
   /** What stands does so in one generation alone. */
@@ -64,21 +72,21 @@ export class KnownTokens {
 
   /** Memory is taken as it is needed, whatever the bounds. @param onEvict told of each that makes room for another */
   constructor(maxEntries: number, maxBytes: number, onEvict: () => void) {
-    this.#maxEntries = maxEntries;
+    this.#maxEntries = Math.min(maxEntries, MAX_SLOTS);
     this.#maxBytes = maxBytes;
     this.#onEvict = onEvict;
-    this.#index = new Int32Array(2 ** Math.ceil(Math.log2(2 * maxEntries + 2)));
-    this.#mask = this.#index.length - 1;
-    const records = new ArrayBuffer(maxEntries * RECORD_BYTES);
+    const records = new ArrayBuffer(this.#maxEntries * RECORD_BYTES);
     this.#words = new Uint32Array(records);
     this.#numbers = new Float64Array(records);
     this.#bytes = Buffer.from(records);
+    this.#index = new DigestIndex(this.#maxEntries, this.#words, RECORD_WORDS);
+    this.#packed = new PackedTokens(this.#maxEntries);
     this.#kept = { verdict: "valid", source: "memory", bytes: this.#bytes, from: 0, to: 0 };
   }
 
   /** Where a token is until the next `put` or `delete`; -1 when it is not here. */
   find(digest: TokenDigest): number {
-    const slot = (this.#index[this.#place(digest)] ?? 0) - 1;
+    const slot = this.#index.find(digest);
     if (slot >= 0) {
       const at = slot * RECORD_WORDS + ANSWER_AND_USE;
       this.#words[at] = (this.#words[at] ?? 0) | 1;
@@ -86,15 +94,15 @@ export class KnownTokens {
     return slot;
   }
 
-  /** What `find` found. */
+  /** What `find` found. Changes to it count for as long as nothing is awaited. */
   at(slot: number): KnownToken | undefined {
     // An index below zero would have the array looked at as any object is.
-    return slot < 0 ? undefined : this.#tokens[slot];
+    return slot < 0 ? undefined : (this.#objects[slot] ?? this.#unpack(slot));
   }
 
   /** As `find` and `at`, without counting as use. */
   peek(digest: TokenDigest): KnownToken | undefined {
-    return this.at((this.#index[this.#place(digest)] ?? 0) - 1);
+    return this.at(this.#index.find(digest));
   }
 
   /** Takes the place of what there was under the digest. What is larger than all may be is not kept. */
@@ -102,25 +110,26 @@ export class KnownTokens {
     this.delete(digest);
     if (bytes > this.#maxBytes || this.#maxEntries === 0) return;
     while (this.size >= this.#maxEntries || this.bytes + bytes > this.#maxBytes) this.#evict();
-    const slot = this.#occupy(token);
+    const slot = this.#occupy();
     const at = slot * RECORD_WORDS;
-    for (let word = 0; word < DIGEST_WORDS; word += 1) this.#words[at + word] = wordOf(digest, word);
     this.#words[at + GENERATION] = 0;
     this.#words[at + SIZE] = bytes;
     this.#words[at + ANSWER_AND_USE] = 0;
-    this.#index[this.#place(digest)] = slot + 1;
+    this.#index.add(digest, slot);
+    this.#hold(slot, token);
     this.size += 1;
     this.bytes += bytes;
   }
 
   delete(digest: TokenDigest): void {
-    const slot = (this.#index[this.#place(digest)] ?? 0) - 1;
+    const slot = this.#index.find(digest);
     if (slot >= 0) this.#vacate(slot);
   }
 
   clear(): void {
-    this.#index.fill(0);
-    this.#tokens = [];
+    this.#index.clear();
+    this.#objects = [];
+    this.#slots = 0;
     this.#vacant = 0;
     this.#hand = 0;
     this.size = 0;
@@ -136,10 +145,7 @@ export class KnownTokens {
   stand(slot: number, edition: object, encoded: string | undefined, { untilMs, expiresAtMs }: Term): boolean {
     this.#use(edition);
     const at = slot * RECORD_WORDS;
-    if (encoded !== undefined && encoded.length <= MAX_ANSWER_BYTES) {
-      this.#bytes.write(encoded, slot * RECORD_BYTES + HEAD_BYTES, "latin1");
-      this.#words[at + ANSWER_AND_USE] = (encoded.length << 1) | 1;
-    }
+    this.#keep(slot, encoded);
     if ((this.#words[at + ANSWER_AND_USE] ?? 0) <= 1) return false;
     this.#numbers[slot * RECORD_NUMBERS + UNTIL] = untilMs;
     this.#numbers[slot * RECORD_NUMBERS + EXPIRES] = expiresAtMs;
@@ -169,72 +175,65 @@ export class KnownTokens {
     for (let at = GENERATION; at < this.#words.length; at += RECORD_WORDS) this.#words[at] = 0;
   }
 
+  #keep(slot: number, encoded: string | undefined): void {
+    if (encoded === undefined || encoded.length > MAX_ANSWER_BYTES) return;
+    this.#bytes.write(encoded, slot * RECORD_BYTES + HEAD_BYTES, "latin1");
+    const at = slot * RECORD_WORDS + ANSWER_AND_USE;
+    this.#words[at] = (encoded.length << 1) | ((this.#words[at] ?? 0) & 1);
+  }
+
   #use(edition: object): void {
     if (edition === this.#edition) return;
     this.#edition = edition;
     this.liftAll();
   }
 
-  /** Where in the index the digest's record is, or would be. */
-  #place(digest: TokenDigest): number {
-    const first = wordOf(digest, 0);
-    let place = first & this.#mask;
-    for (;;) {
-      const slot = (this.#index[place] ?? 0) - 1;
-      if (slot < 0 || (this.#words[slot * RECORD_WORDS] === first && this.#matches(slot, digest))) return place;
-      place = (place + 1) & this.#mask;
-    }
-  }
-
-  #matches(slot: number, digest: TokenDigest): boolean {
-    const at = slot * RECORD_WORDS;
-    for (let word = 1; word < DIGEST_WORDS; word += 1) {
-      if (this.#words[at + word] !== wordOf(digest, word)) return false;
-    }
-    return true;
-  }
-
-  #occupy(token: KnownToken): number {
-    const slot = this.#vacant > 0 ? this.#vacant - 1 : this.#tokens.length;
-    if (this.#vacant > 0) this.#vacant = this.#words[slot * RECORD_WORDS + NEXT_VACANT] ?? 0;
-    this.#tokens[slot] = token;
+  #occupy(): number {
+    const slot = this.#vacant > 0 ? this.#vacant - 1 : this.#slots;
+    const at = slot * RECORD_WORDS + NEXT_VACANT;
+    if (this.#vacant > 0) this.#vacant = this.#words[at] ?? 0;
+    else this.#slots += 1;
+    this.#words[at] = OCCUPIED;
+    this.#packed.drop(slot);
     return slot;
   }
 
   #vacate(slot: number): void {
     const at = slot * RECORD_WORDS;
-    this.#unindex(slot);
-    this.#tokens[slot] = undefined;
+    this.#index.remove(slot);
+    this.#objects[slot] = undefined;
     this.#words[at + NEXT_VACANT] = this.#vacant;
     this.#vacant = slot + 1;
     this.size -= 1;
     this.bytes -= this.#words[at + SIZE] ?? 0;
   }
 
-  /** Those behind it move up, as far as they were displaced, so that nobody looks for them in vain. */
-  #unindex(slot: number): void {
-    let hole = this.#homeOf(slot);
-    while (this.#index[hole] !== slot + 1) hole = (hole + 1) & this.#mask;
-    let place = (hole + 1) & this.#mask;
-    for (let moved = this.#index[place] ?? 0; moved !== 0; moved = this.#index[place] ?? 0) {
-      const home = this.#homeOf(moved - 1);
-      if (((place - home) & this.#mask) >= ((place - hole) & this.#mask)) {
-        this.#index[hole] = moved;
-        hole = place;
-      }
-      place = (place + 1) & this.#mask;
-    }
-    this.#index[hole] = 0;
+  #unpack(slot: number): KnownToken | undefined {
+    const token = this.#packed.unpack(slot);
+    if (token !== undefined) this.#hold(slot, token);
+    return token;
   }
 
-  #homeOf(slot: number): number {
-    return (this.#words[slot * RECORD_WORDS] ?? 0) & this.#mask;
+  /** Has a token as an object, and packs the one that has been one for longest. */
+  #hold(slot: number, token: KnownToken): void {
+    this.#objects[slot] = token;
+    const longest = (this.#latest[this.#next] ?? 0) - 1;
+    this.#latest[this.#next] = slot + 1;
+    this.#next = (this.#next + 1) % MAX_OBJECTS;
+    if (longest >= 0 && longest !== slot) this.#pack(longest);
+  }
+
+  #pack(slot: number): void {
+    const token = this.#objects[slot];
+    if (token === undefined || !this.#packed.pack(slot, token)) return;
+    this.#keep(slot, token.valid?.encoded);
+    this.#objects[slot] = undefined;
   }
 
   #evict(): void {
     for (let steps = 0; ; this.#hand += 1) {
-      if (this.#hand >= this.#tokens.length) this.#hand = 0;
-      if (this.#tokens[this.#hand] === undefined) continue;
+      if (this.#hand >= this.#slots) this.#hand = 0;
+      if (this.#words[this.#hand * RECORD_WORDS + NEXT_VACANT] !== OCCUPIED) continue;
       const at = this.#hand * RECORD_WORDS + ANSWER_AND_USE;
       const word = this.#words[at] ?? 0;
       steps += 1;
@@ -244,11 +243,4 @@ export class KnownTokens {
     this.#vacate(this.#hand);
     this.#onEvict();
   }
-}
-
-/** Four of the characters of a digest, each of which is a byte. */
-function wordOf(digest: TokenDigest, word: number): number {
-  const at = word * 4;
-  const low = digest.charCodeAt(at) | (digest.charCodeAt(at + 1) << 8);
-  return (low | (digest.charCodeAt(at + 2) << 16) | (digest.charCodeAt(at + 3) << 24)) >>> 0;
 }

@@ -21,6 +21,8 @@ export interface KnownToken extends Observation {
   valid?: Verification | undefined;
   /** The edition of the revocation facts that held none about the token. */
   clearIn?: object | undefined;
+  /** Whether it is being asked about again, on nobody's behalf: once is enough. */
+  isRenewing?: boolean | undefined;
   /** Of a JWT whose signature was found good here: the upstream did not say anything then, and age means nothing. */
   readonly signed?: SignedToken | undefined;
 }

@@ -39,7 +39,6 @@ const CONFIRM_AFTER_MS = 250;
  */
 export class Revalidator {
   readonly #options: RevalidatorOptions;
-  readonly #busy = new WeakSet<KnownToken>();
   readonly #confirming = new Set<string>();
   #closed = false;
   /** Revocations found this way. */
@@ -53,7 +52,7 @@ export class Revalidator {
   isDue(known: KnownToken, nowMs: number): boolean {
     known.uses += 1;
     if (!this.isHot(known) || nowMs < this.renewAtMs(known)) return false;
-    return !this.#closed && !this.#busy.has(known);
+    return !this.#closed && known.isRenewing !== true;
   }
 
   /** Whether it has been used so often that further uses make no difference. */
@@ -68,7 +67,7 @@ export class Revalidator {
 
   /** Renews an observation: once, by one replica for all, if the budget allows. */
   refresh(known: KnownToken, secret: TokenSecret, questions: Questions): void {
-    this.#busy.add(known);
+    known.isRenewing = true;
     this.#refresh(secret, questions).catch(() => undefined);
   }
 

@@ -132,6 +132,7 @@ export class VerdictCache {
         observedAtMonotonicMs: observedAtMs,
         observedAtMs: observedAtWallMs,
         uses: 0,
+        isRenewing: false,
         valid: undefined,
         clearIn: undefined,
         signed: observation.signed,
