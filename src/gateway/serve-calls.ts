@@ -11,6 +11,7 @@ import type { Metrics } from "../metrics.ts";
 import { observeCalls } from "../observe-calls.ts";
 import type { RecentErrors } from "../recent-errors.ts";
 import type { Admission } from "../rpc/admission.ts";
+import { DirectVerify } from "../rpc/direct-verify.ts";
 import type { HealthStatuses } from "../rpc/health.ts";
 import { createLanes } from "../rpc/lanes.ts";
 import { http1Exchange } from "../rpc/node-exchange.ts";
@@ -75,6 +76,7 @@ export function rpcOptionsOf(
     admission: dependencies.admission,
     onEngineError: (err) => log.error({ err }, "a connection failed"),
     routes: createRoutes(dependencies, health),
+    directs: [new DirectVerify(dependencies)],
     interceptors: [...(observers.watch === undefined ? [] : [outcomeInterceptor]), createValidateInterceptor()],
     maxMessageBytes: config.rpc.maxMessageBytes,
     access: access.control,

@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import { performance } from "node:perf_hooks";
 import { writeGoAway, writePing, writePreface } from "./control-frames.ts";
 import type { EngineContext } from "./engine.ts";
 import { MAX_INT31 } from "./frame.ts";

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import { DATA, END_HEADERS, END_STREAM, FRAME_HEADER_BYTES, HEADERS, writeFrameHeader, writeUint32 } from "./frame.ts";
 import type { Output } from "./output.ts";
 import type { Sender } from "./sender.ts";

@@ -1,23 +1,22 @@
 import type { ConnectError } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { type Caller, UNNAMED } from "../callers/caller.ts";
 import { isOwnOrigin } from "../callers/own-name.ts";
 import { canceled } from "../token/errors.ts";
+import { answerCall, type LetInCall, takesOne } from "./answer-call.ts";
 import { AuditDraft, type OnAudit } from "./audit.ts";
-import { type CallContext, contextValuesOf } from "./call-context.ts";
+import type { CallContext } from "./call-context.ts";
 import type { ObserveCall, ObservedCall } from "./call-observer.ts";
 import type { CallPlace } from "./call-place.ts";
 import { type CallOutcome, CallReporter } from "./call-report.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
+import type { DirectRpc } from "./direct-rpc.ts";
 import type { Exchange } from "./exchange.ts";
 import { type AdmittedCall, foreignPage, type Guard } from "./guard.ts";
 import type { MethodAccess } from "./method-access.ts";
 import { type CallServices, type OwnKeys, ownKeyServices } from "./own-key.ts";
 import { type Protocol, protocolOf } from "./protocol.ts";
 import { refuse } from "./refusal.ts";
-import { readBody } from "./request-body.ts";
-import { writeResponse } from "./response-writer.ts";
-import { takeTimeoutMs } from "./timeout-header.ts";
 import type { UnderWay } from "./under-way.ts";
 
 /** What calls are served with. */
@@ -31,10 +30,14 @@ export interface CallOptions {
   readonly presentError: PresentError;
   /** How long the body of a call with a single request message may take to arrive, in milliseconds. */
   readonly bodyTimeoutMs: number;
+  /** The largest message, in bytes. */
+  readonly maxMessageBytes: number;
 }
 
 export interface Route {
   readonly handler: UniversalHandler;
+  /** What serves calls that are nothing out of the ordinary. */
+  readonly direct: DirectRpc | undefined;
   readonly access: MethodAccess | undefined;
 }
 
@@ -115,7 +118,6 @@ export class Call {
   /** Never rejects. */
   async serve(place: CallPlace | undefined): Promise<void> {
     const { handler } = this.#route;
-    const options = this.#options;
     const context: CallContext = {
       drain: this.drain?.signal ?? NEVER,
       caller: this.#caller,
@@ -124,28 +126,32 @@ export class Call {
       underWay: this.#underWay,
       thrown: undefined,
     };
-    const caller = new AbortController();
+    const left = new AbortController();
     let answered = false;
     this.exchange.onClose(() => {
       if (answered) return;
       this.#reporter.end(connectErrorFrom(canceled()), undefined);
-      caller.abort(canceled());
+      left.abort(canceled());
     });
-    const answer = async () => {
-      const request = universalRequest(this.exchange, caller.signal, options, handler, context, place, this.#cameAtMs);
-      const answerPlace = handler.method.methodKind === "unary" ? place : undefined;
-      return writeResponse(this.exchange, await handler(request), this.#protocol, options.presentError, answerPlace);
-    };
+    const call = this.#letIn(context, left, place);
+    const answer = () => answerCall(call);
     try {
       const error = await (this.#run?.(answer) ?? answer());
       answered = true;
       this.#end(error, context.thrown, context.outcome);
-      this.exchange.discardRest(options.bodyTimeoutMs, !takesOne(handler));
+      this.exchange.discardRest(this.#options.bodyTimeoutMs, !takesOne(handler));
     } catch (error) {
       answered = true;
       this.#end(connectErrorFrom(error), error);
       this.exchange.destroy();
     }
+  }
+
+  #letIn(context: CallContext, left: AbortController, place: CallPlace | undefined): LetInCall {
+    const { presentError, bodyTimeoutMs, maxMessageBytes } = this.#options;
+    const { exchange } = this;
+    const cameAtMs = this.#cameAtMs;
+    return { exchange, ...this.#route, context, left, place, cameAtMs, presentError, bodyTimeoutMs, maxMessageBytes };
   }
 
   #refuse(thrown: unknown): void {
@@ -174,33 +180,6 @@ function isForeignPage(exchange: Exchange): boolean {
   return exchange.peer.facts.isLocal && !isOwnOrigin(origin);
 }
 
-function universalRequest(
-  exchange: Exchange,
-  signal: AbortSignal,
-  options: CallOptions,
-  handler: UniversalHandler,
-  context: CallContext,
-  place: CallPlace | undefined,
-  cameAtMs: number,
-): UniversalServerRequest {
-  const header = exchange.headers();
-  const protocol = protocolOf(exchange.header("content-type"));
-  const timeoutMs = takeTimeoutMs(protocol, header, performance.now() - cameAtMs);
-  const bodyTimeoutMs = takesOne(handler)
-    ? Math.min(timeoutMs ?? options.bodyTimeoutMs, options.bodyTimeoutMs)
-    : timeoutMs;
-  return {
-    httpVersion: exchange.httpVersion,
-    method: exchange.method,
-    // Only the path and the query are of use; the authority is the caller's to choose and need not be well-formed.
-    url: new URL(exchange.target, "http://gateway").toString(),
-    header,
-    body: readBody(exchange, bodyTimeoutMs, takesOne(handler) ? place : undefined),
-    signal,
-    contextValues: contextValuesOf(context),
-  };
-}
-
 /** Begins to watch a call. @param cameAtMs when its head had come, by the monotonic clock */
 export function observed(
   { service, method }: UniversalHandler,
@@ -212,8 +191,4 @@ export function observed(
   const labels = { service: service.typeName, method: method.name, protocol };
   const call = observe(labels, (name) => exchange.header(name));
   return { call, labels, reporter: new CallReporter(call.onEnd, labels, cameAtMs) };
-}
-
-function takesOne({ method }: UniversalHandler): boolean {
-  return method.methodKind === "unary" || method.methodKind === "server_streaming";
 }

@@ -1,5 +1,6 @@
 import { encodeFields } from "../http2/hpack-encoder.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
+import type { HeaderOf } from "./call-observer.ts";
 import { OWN_KEY_HEADER } from "./own-key.ts";
 
 /** The head of a gRPC message: a flag and four bytes of length. */
@@ -10,21 +11,32 @@ const PROTO_TYPES: ReadonlySet<string> = new Set(["application/grpc", "applicati
 /** The trailers of an answer that ended well. As an HPACK block. */
 export const OK_TRAILERS: Uint8Array = encodeFields([["grpc-status", "0"]]);
 
+type Fields = readonly (readonly [string, string])[];
+
+const TYPE: Fields = [["content-type", "application/grpc+proto"]];
 /** The head of the answer to calls that take gzip, and to those that do not: as the framework's handlers send it. */
-const PLAIN = headersOf([]);
-const GZIP = headersOf([["grpc-encoding", "gzip"]]);
+const PLAIN = headersOf(TYPE);
+const GZIP = headersOf([...TYPE, ["grpc-encoding", "gzip"]]);
 
 /**
  * The head of the answer to a gRPC call that asks for nothing special: binary, not compressed. `undefined` when the call
  * is something else. As an HPACK block. Whether it has a timeout is left to the caller.
  */
 export function plainGrpcHeaders(head: RequestHead): Uint8Array | undefined {
-  if (head.method !== "POST" || !PROTO_TYPES.has(fieldOf(head, "content-type") ?? "")) return undefined;
-  if ((fieldOf(head, "grpc-encoding") ?? "identity") !== "identity") return undefined;
-  if (fieldOf(head, "expect") !== undefined || fieldOf(head, OWN_KEY_HEADER) !== undefined) return undefined;
-  // What the framework says to callers who take gzip, although it leaves every answer as it is.
-  const takes = fieldOf(head, "grpc-accept-encoding")?.split(",") ?? [];
-  return takes.some((name) => name.trim() === "gzip") ? GZIP : PLAIN;
+  if (head.method !== "POST" || !isPlainGrpc((name) => fieldOf(head, name))) return undefined;
+  if (fieldOf(head, OWN_KEY_HEADER) !== undefined) return undefined;
+  return takesGzip(fieldOf(head, "grpc-accept-encoding")) ? GZIP : PLAIN;
+}
+
+/** Whether the headers of a POST are those of such a call, whoever's key it comes with. */
+export function isPlainGrpc(header: HeaderOf): boolean {
+  if (!PROTO_TYPES.has(header("content-type") ?? "")) return false;
+  return (header("grpc-encoding") ?? "identity") === "identity" && header("expect") === undefined;
+}
+
+/** What the framework says to callers who take gzip, although it leaves every answer as it is. */
+export function takesGzip(acceptEncoding: string | undefined): boolean {
+  return acceptEncoding?.split(",").some((name) => name.trim() === "gzip") === true;
 }
 
 /** The message of a body that holds exactly one, not compressed; `undefined` when it does not. */
@@ -42,6 +54,6 @@ export function envelope(message: Uint8Array): Buffer {
   return bytes;
 }
 
-function headersOf(more: readonly (readonly [string, string])[]): Uint8Array {
-  return encodeFields([[":status", "200"], ["content-type", "application/grpc+proto"], ...more]);
+function headersOf(fields: Fields): Uint8Array {
+  return encodeFields([[":status", "200"], ...fields]);
 }

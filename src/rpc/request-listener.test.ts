@@ -54,6 +54,8 @@ function start() {
     handlers: [handler],
     observe: observeEnds((report) => reports.push(report)),
     presentError: connectErrorFrom,
+    directs: [],
+    maxMessageBytes: 65_536,
     bodyTimeoutMs: 1000,
     admission,
   });

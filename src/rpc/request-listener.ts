@@ -6,6 +6,7 @@ import { drainingError } from "./call-context.ts";
 import { CallPlace, Probes } from "./call-place.ts";
 import { CallQueue } from "./call-queue.ts";
 import { worthOf } from "./call-worth.ts";
+import type { DirectRpc } from "./direct-rpc.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
 import { accessOf } from "./method-access.ts";
 import { RefusedCalls } from "./refused-call.ts";
@@ -14,6 +15,8 @@ import { answerUnknown } from "./unknown-rpc.ts";
 
 export interface RequestListenerOptions extends CallOptions {
   readonly handlers: readonly UniversalHandler[];
+  /** What serves some of the RPCs without their handlers, where it can. */
+  readonly directs: readonly DirectRpc[];
   readonly admission: Admission;
 }
 
@@ -50,13 +53,17 @@ class CallListener implements RequestListener {
   #isDraining = false;
 
   constructor(options: RequestListenerOptions) {
-    const { handlers, guard, presentError } = options;
+    const { handlers, directs, guard, presentError } = options;
     this.#options = options;
     this.#refused = new RefusedCalls(presentError);
     this.#routes = new Map(
       handlers.map((handler) => [
         handler.requestPath,
-        { handler, access: guard === undefined ? undefined : accessOf(handler) },
+        {
+          handler,
+          direct: directs.find(({ path }) => path === handler.requestPath),
+          access: guard === undefined ? undefined : accessOf(handler),
+        },
       ]),
     );
   }

@@ -14,6 +14,7 @@ import { createAuditInterceptor } from "./audit-interceptor.ts";
 import { type ObserveCall, observeEnds } from "./call-observer.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";
+import type { DirectRpc } from "./direct-rpc.ts";
 import { createEngineHttp2, type Lanes } from "./engine-http2.ts";
 import { createErrorInterceptor } from "./error-interceptor.ts";
 import { limitPipelines } from "./http1-pipelines.ts";
@@ -39,6 +40,8 @@ export interface RpcListenerOptions {
   /** Decides what is not taken on. */
   readonly admission: Admission;
   readonly routes: (router: ConnectRouter) => void;
+  /** What serves some RPCs without the interceptors and the routes, where a call is nothing out of the ordinary. */
+  readonly directs?: readonly DirectRpc[] | undefined;
   /** Run around every call, the first outermost, inside the mapping of errors and the enforcing of deadlines. */
   readonly interceptors: readonly Interceptor[];
   /** The largest message in either direction, in bytes, after decompression. */
@@ -143,6 +146,8 @@ export function createRpcListener(options: RpcListenerOptions): RequestListener 
   const presentError = options.presentError ?? connectErrorFrom;
   return createRequestListener({
     handlers: handlersOf(options, presentError),
+    directs: options.directs ?? [],
+    maxMessageBytes: options.maxMessageBytes,
     guard: options.access?.guard,
     ownKeys: options.ownKeys,
     onAudit: options.onAudit,

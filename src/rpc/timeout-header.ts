@@ -1,7 +1,7 @@
 import type { Protocol } from "./protocol.ts";
 
 /** The longest delay that a timer can have; beyond it timers fire at once. About 24.8 days. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const MAX_GRPC_MS = 99_999_999;
 
@@ -15,10 +15,9 @@ const UNIT_MS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1000, m: 1
  * @param waitedMs how long the call has been here already: that is taken off, in the headers too, in whole milliseconds
  */
 export function takeTimeoutMs(protocol: Protocol, headers: Headers, waitedMs: number): number | undefined {
-  const name = protocol === "connect" ? "connect-timeout-ms" : "grpc-timeout";
+  const name = timeoutHeaderOf(protocol);
   const value = headers.get(name);
-  if (value === null) return undefined;
-  const timeoutMs = protocol === "connect" ? parseConnectTimeout(value) : parseGrpcTimeout(value);
+  const timeoutMs = value === null ? undefined : parseTimeoutMs(protocol, value);
   if (timeoutMs === undefined) return undefined;
   if (timeoutMs > MAX_TIMER_MS) {
     headers.delete(name);
@@ -29,6 +28,16 @@ export function takeTimeoutMs(protocol: Protocol, headers: Headers, waitedMs: nu
   const leftMs = Math.max(0, Math.floor(timeoutMs - waitedMs));
   headers.set(name, protocol === "connect" ? `${leftMs}` : `${leftMs}m`);
   return leftMs;
+}
+
+/** The header that says how long the caller gives the call. */
+export function timeoutHeaderOf(protocol: Protocol): string {
+  return protocol === "connect" ? "connect-timeout-ms" : "grpc-timeout";
+}
+
+/** In milliseconds; `undefined` when it is malformed. */
+export function parseTimeoutMs(protocol: Protocol, value: string): number | undefined {
+  return protocol === "connect" ? parseConnectTimeout(value) : parseGrpcTimeout(value);
 }
 
 function parseGrpcTimeout(value: string): number | undefined {

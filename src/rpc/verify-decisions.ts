@@ -23,7 +23,8 @@ import { demandsFrom, wireVerification } from "./verify-token.ts";
 /** The most requests of one stream that are undecided, or decided and not taken, at once. */
 const MAX_OPEN = 1_000;
 
-const NO_DEMANDS = { maxAgeMs: Number.POSITIVE_INFINITY, minCursor: undefined, policy: undefined } as const;
+/** What a request asks of a verdict that is nothing but a token. */
+export const NO_DEMANDS = { maxAgeMs: Number.POSITIVE_INFINITY, minCursor: undefined, policy: undefined } as const;
 
 export type RequestCheck = (request: VerifyTokenRequest | undefined) => VerifyTokenRequest;
 

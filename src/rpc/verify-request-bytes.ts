@@ -11,7 +11,7 @@ const REQUEST_TAG = 0x12;
 export function tokenInRequest(body: Buffer, start: number, end: number): number {
   const at = start + HEAD_BYTES;
   if (end < at || body[start] !== 0 || lengthAt(body, start + 1) !== end - at) return 0;
-  return tokenIn(body, at, end);
+  return tokenInMessage(body, at, end);
 }
 
 /** Reads messages of VerifyTokenStreamRequest that hold an id and a request that is nothing but a token. */
@@ -28,7 +28,7 @@ export class PlainStreamRequestReader {
     if (at === 0 || end - at < 2 || bytes[at] !== REQUEST_TAG) return 0;
     const length = shortLengthAt(bytes, at + 1);
     const from = at + 1 + bytesOfShort(bytes, at + 1);
-    return from + length === end ? tokenIn(bytes, from, end) : 0;
+    return from + length === end ? tokenInMessage(bytes, from, end) : 0;
   }
 }
 
@@ -49,8 +49,8 @@ function endOfId(bytes: Buffer, start: number, end: number): number {
   return 0;
 }
 
-/** Where the token of a VerifyTokenRequest begins. */
-function tokenIn(bytes: Buffer, start: number, end: number): number {
+/** The same for the message alone, without framing. */
+export function tokenInMessage(bytes: Buffer, start: number, end: number): number {
   if (end - start < 3 || bytes[start] !== TOKEN_TAG) return 0;
   const length = shortLengthAt(bytes, start + 1);
   const from = start + 1 + bytesOfShort(bytes, start + 1);
