@@ -121,8 +121,21 @@ function fieldsOf(token: KnownToken["token"]): Fields {
 }
 
 function tokenOf(fields: Fields): KnownToken["token"] {
-  const [id, subject, format, claims, scopes, revoked, reason, expired, expiresAtMs, lastUsedAtMs, created, updated, key] =
-    fields;
+  const [
+    id,
+    subject,
+    format,
+    claims,
+    scopes,
+    revoked,
+    reason,
+    expired,
+    expiresAtMs,
+    lastUsedAtMs,
+    created,
+    updated,
+    key,
+  ] = fields;
   return {
     id,
     subject,
