@@ -28,7 +28,7 @@ export type InvalidationTarget =
 const MAX_INVALIDATIONS = 100_000;
 /** How often, at most, the list of invalidations is searched for ones that match nothing any more. */
 const FORGET_INTERVAL_MS = 10_000;
-/** Estimated size of an entry without its claims: the token's strings, the key, its answer and the containers' overhead. */
+/** Estimated size of an entry without its claims: its record, the token as it is packed, and its places in the containers. */
 const ENTRY_BYTES = 1_100;
 /** What is kept of a good signature. */
 const SIGNED_BYTES = 150;
