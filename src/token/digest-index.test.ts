@@ -31,23 +31,32 @@ function createIndex() {
 
 describe("DigestIndex", () => {
   it("finds what a map would, however digests collide", () => {
-    const step = fc.record({ kind: fc.constantFrom("add", "add", "remove", "find"), at: digests });
+    const step = fc.record({
+      kind: fc.constantFrom("add", "add", "remove", "find"),
+      at: digests,
+      which: fc.nat(SLOTS),
+    });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 50, maxLength: 200 }), (steps) => {
         const { index } = createIndex();
         const model = new Map<TokenDigest, number>();
         const vacant = Array.from({ length: SLOTS }, (_, slot) => slot);
-        for (const { kind, at } of steps) {
+        for (const { kind, at, which } of steps) {
           const one = digest(at.home, at.tag, at.rest);
           const slot = model.get(one);
           expect(index.find(one)).toBe(slot ?? -1);
           if (kind === "add" && slot === undefined) add(one);
-          if (kind === "remove" && slot !== undefined) {
-            index.remove(slot);
-            model.delete(one);
-            vacant.push(slot);
-          }
+          if (kind === "remove") remove([...model][which]);
           for (const [other, where] of model) expect(index.find(other)).toBe(where);
+        }
+
+        function remove(entry: [TokenDigest, number] | undefined): void {
+          if (entry === undefined) return;
+          const [one, slot] = entry;
+          index.remove(slot);
+          model.delete(one);
+          vacant.push(slot);
+          expect(index.find(one)).toBe(-1);
         }
 
         function add(one: TokenDigest): void {
@@ -58,6 +67,16 @@ describe("DigestIndex", () => {
         }
       }),
     );
+  });
+
+  it("finds those behind one that is removed, over the end of the index too, and not those at home there", () => {
+    for (let removed = 0; removed < 6; removed += 1) {
+      const { index } = createIndex();
+      const all = [30, 30, 31, 30, 0, 1].map((home, slot) => digest(home, 0, slot));
+      for (const [slot, one] of all.entries()) index.add(one, slot);
+      index.remove(removed);
+      expect(all.map((one) => index.find(one))).toEqual(all.map((_, slot) => (slot === removed ? -1 : slot)));
+    }
   });
 
   it.each(Array.from({ length: 32 }, (_, byte) => byte))("tells digests apart that differ in byte %i alone", (byte) => {
