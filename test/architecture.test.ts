@@ -58,7 +58,7 @@ const RULES: Record<string, { rooms: string[]; packages: string[] }> = {
   "observe-calls": { rooms: ["call-log", "metrics", "recent-errors", "rpc", "tracing"], packages: [] },
   "fleet-view": { rooms: ["token"], packages: [] },
   "recent-errors": { rooms: ["rpc", "status"], packages: [] },
-  "system-clock": { rooms: ["token"], packages: [] },
+  "system-clock": { rooms: ["token"], packages: ["node:perf_hooks"] },
   gateway: {
     rooms: [
       "access",

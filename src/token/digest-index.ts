@@ -1,7 +1,7 @@
 import type { TokenDigest } from "./token.ts";
 
 /** Of a digest, in words of four bytes. */
-export const DIGEST_WORDS = 8;
+const DIGEST_WORDS = 8;
 
 /** The lower bits of an entry are a slot, plus one. */
 const SLOT_BITS = 23;

@@ -1,42 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { token } from "../../test/support/tokens.ts";
-import { KnownTokens } from "./known-tokens.ts";
+import { BYTES, createKnown, digest, filled, known } from "../../test/support/known-tokens.ts";
+import type { KnownTokens } from "./known-tokens.ts";
 import type { KnownToken } from "./observation.ts";
-import type { TokenDigest } from "./token.ts";
 
-const BYTES = 10;
 const EDITION = {};
+/** How many tokens are objects; the others are packed. */
+const RINGS = [1, 2, undefined];
 
-/** Of four homes in the index, so that most digests are displaced by others; the rest of the digest tells them apart. */
-function digest(n: number): TokenDigest {
-  return (String.fromCharCode(n % 4, 0, 0, 0) + String.fromCharCode(n, n >> 8).padEnd(28, "\xff")) as TokenDigest;
-}
-
-function known(n: number): KnownToken {
-  return { token: token(n), observedAtMonotonicMs: n, observedAtMs: n, uses: 0 };
-}
-
-function create(maxEntries: number, maxBytes = Number.POSITIVE_INFINITY) {
-  const counts = { evicted: 0 };
-  const tokens = new KnownTokens(maxEntries, maxBytes, () => {
-    counts.evicted += 1;
-  });
-  return { tokens, counts };
-}
-
-function filled(count: number, maxEntries = count) {
-  const { tokens, counts } = create(maxEntries);
-  for (let n = 0; n < count; n += 1) tokens.put(digest(n), known(n), BYTES);
-  return { tokens, counts };
-}
-
-describe("KnownTokens", () => {
+describe.each(RINGS)("KnownTokens of which %s are objects", (ring) => {
   it("holds what a map would, whatever is put, taken out and displaced", () => {
     const step = fc.record({ put: fc.boolean(), n: fc.nat(40), bytes: fc.integer({ min: 1, max: 50 }) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-        const { tokens, counts } = create(41);
+        const { tokens, counts } = createKnown(41, Number.POSITIVE_INFINITY, ring);
         const model = new Map<number, { value: KnownToken; bytes: number }>();
         for (const { put, n, bytes } of steps) {
           const value = known(n);
@@ -46,8 +23,8 @@ describe("KnownTokens", () => {
           else model.delete(n);
         }
         for (let n = 0; n <= 40; n += 1) {
-          expect(tokens.at(tokens.find(digest(n)))).toBe(model.get(n)?.value);
-          expect(tokens.peek(digest(n))).toBe(model.get(n)?.value);
+          expect(tokens.at(tokens.find(digest(n)))).toStrictEqual(model.get(n)?.value);
+          expect(tokens.peek(digest(n))).toStrictEqual(model.get(n)?.value);
         }
         expect(tokens.size).toBe(model.size);
         expect(tokens.bytes).toBe([...model.values()].reduce((sum, { bytes }) => sum + bytes, 0));
@@ -60,7 +37,7 @@ describe("KnownTokens", () => {
     const step = fc.record({ n: fc.nat(200), bytes: fc.integer({ min: 1, max: 60 }), looksUp: fc.nat(200) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-        const { tokens } = create(16, 200);
+        const { tokens } = createKnown(16, 200, ring);
         for (const { n, bytes, looksUp } of steps) {
           tokens.put(digest(n), known(n), bytes);
           expect(tokens.size).toBeLessThanOrEqual(16);
@@ -73,8 +50,31 @@ describe("KnownTokens", () => {
     );
   });
 
+  it("keeps what is changed beside a token, whatever is put and looked up in between", () => {
+    const step = fc.record({ kind: fc.constantFrom("put", "use", "renew", "look"), n: fc.nat(7) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+        const { tokens } = createKnown(8, Number.POSITIVE_INFINITY, ring);
+        const model = new Map<number, KnownToken>();
+        for (const { kind, n } of steps) {
+          if (kind === "put") {
+            tokens.put(digest(n), known(n), BYTES);
+            model.set(n, known(n));
+          }
+          for (const held of [tokens.peek(digest(n)), model.get(n)]) change(held, kind);
+          expect(tokens.peek(digest(n))).toStrictEqual(model.get(n));
+        }
+      }),
+    );
+  });
+
+  function change(held: KnownToken | undefined, kind: string): void {
+    if (held !== undefined && kind === "use") held.uses += 1;
+    if (held !== undefined && kind === "renew") held.isRenewing = true;
+  }
+
   it("evicts what was not looked up since the hand passed, and tells of it", () => {
-    const { tokens, counts } = filled(8);
+    const { tokens, counts } = filled(8, ring);
     for (const n of [0, 1, 2, 4, 5, 6, 7]) tokens.find(digest(n));
     tokens.put(digest(8), known(8), BYTES);
     expect(counts.evicted).toBe(1);
@@ -83,7 +83,7 @@ describe("KnownTokens", () => {
   });
 
   it("does not count a peek as use", () => {
-    const { tokens } = filled(2);
+    const { tokens } = filled(2, ring);
     tokens.find(digest(1));
     tokens.peek(digest(0));
     tokens.put(digest(2), known(2), BYTES);
@@ -91,7 +91,7 @@ describe("KnownTokens", () => {
   });
 
   it("keeps a hot token through any number of others that come once", () => {
-    const { tokens } = filled(100);
+    const { tokens } = filled(100, ring);
     for (let n = 100; n < 5_000; n += 1) {
       tokens.find(digest(7));
       tokens.put(digest(n), known(n), BYTES);
@@ -101,7 +101,7 @@ describe("KnownTokens", () => {
   });
 
   it("finds room at once though all are used", () => {
-    const { tokens, counts } = filled(1_000);
+    const { tokens, counts } = filled(1_000, ring);
     for (let n = 0; n < 1_000; n += 1) tokens.find(digest(n));
     tokens.put(digest(1_000), known(1_000), BYTES);
     expect(counts.evicted).toBe(1);
@@ -110,7 +110,7 @@ describe("KnownTokens", () => {
   });
 
   it("keeps nothing that is larger than all may be, nor what it would have taken the place of", () => {
-    const { tokens } = create(4, 100);
+    const { tokens } = createKnown(4, 100);
     tokens.put(digest(1), known(1), 50);
     tokens.put(digest(1), known(2), 101);
     expect([tokens.size, tokens.bytes]).toEqual([0, 0]);
@@ -118,25 +118,27 @@ describe("KnownTokens", () => {
   });
 
   it("holds nothing with room for nothing", () => {
-    const { tokens } = create(0);
+    const { tokens } = createKnown(0);
     tokens.put(digest(1), known(1), 1);
     expect(tokens.find(digest(1))).toBe(-1);
   });
 
   it("is as new after a clear", () => {
-    const { tokens } = filled(50);
+    const { tokens } = filled(50, ring);
     tokens.clear();
     expect([tokens.size, tokens.bytes, tokens.find(digest(3))]).toEqual([0, 0, -1]);
-    for (let n = 0; n < 50; n += 1) tokens.put(digest(n), known(n), BYTES);
-    for (let n = 0; n < 50; n += 1) expect(tokens.peek(digest(n))?.observedAtMs).toBe(n);
+    // Each in the place of another.
+    for (let n = 50; n > 0; n -= 1) tokens.put(digest(n), known(n), BYTES);
+    for (let n = 50; n > 0; n -= 1) expect(tokens.peek(digest(n))).toStrictEqual(known(n));
+    for (let n = 50; n > 0; n -= 1) expect(tokens.peek(digest(n))).toStrictEqual(known(n));
   });
 });
 
-describe("an answer that stands", () => {
+describe.each(RINGS)("an answer that stands, with %s tokens that are objects", (ring) => {
   const TERM = { untilMs: 100, expiresAtMs: 1_000 };
 
   function standing(encoded = "answer\xff") {
-    const { tokens } = filled(3);
+    const { tokens } = filled(3, ring);
     const slot = tokens.find(digest(1));
     expect(tokens.stand(slot, EDITION, encoded, TERM)).toBe(true);
     return { tokens, slot };
@@ -163,7 +165,7 @@ describe("an answer that stands", () => {
   });
 
   it("does not stand when it is longer than there is room for, or is not there", () => {
-    const { tokens } = filled(3);
+    const { tokens } = filled(3, ring);
     const slot = tokens.find(digest(1));
     for (const encoded of ["a".repeat(449), "", undefined]) {
       expect(tokens.stand(slot, EDITION, encoded, TERM)).toBe(false);

@@ -33,7 +33,7 @@ const MAX_ANSWER_BYTES = RECORD_BYTES - HEAD_BYTES;
 
 /** How far the hand moves before it takes what it is at: no eviction costs more, though all be used. */
 const MAX_HAND_STEPS = 64;
-/** How many tokens are objects; all others are packed, but for those that cannot be. */
+/** How many tokens are objects at most, unless it is said otherwise. */
 const MAX_OBJECTS = 1_024;
 
 /**
@@ -57,7 +57,7 @@ export class KnownTokens {
   /** Those that are not packed. */
   #objects: (KnownToken | undefined)[] = [];
   /** The records, plus one, that came by an object last, in a ring. */
-  readonly #latest = new Int32Array(MAX_OBJECTS);
+  readonly #latest: Int32Array;
   #next = 0;
   /** Records in use, or vacant again. */
   #slots = 0;
@@ -70,8 +70,13 @@ export class KnownTokens {
   /** What all of them were said to take. */
   bytes = 0;
 
-  /** Memory is taken as it is needed, whatever the bounds. @param onEvict told of each that makes room for another */
-  constructor(maxEntries: number, maxBytes: number, onEvict: () => void) {
+  /**
+   * Memory is taken as it is needed, whatever the bounds.
+   *
+   * @param onEvict told of each that makes room for another
+   * @param maxObjects how many tokens are objects, at least one; all others are packed, but for those that cannot be
+   */
+  constructor(maxEntries: number, maxBytes: number, onEvict: () => void, maxObjects = MAX_OBJECTS) {
     this.#maxEntries = Math.min(maxEntries, MAX_SLOTS);
     this.#maxBytes = maxBytes;
     this.#onEvict = onEvict;
@@ -81,6 +86,7 @@ export class KnownTokens {
     this.#bytes = Buffer.from(records);
     this.#index = new DigestIndex(this.#maxEntries, this.#words, RECORD_WORDS);
     this.#packed = new PackedTokens(this.#maxEntries);
+    this.#latest = new Int32Array(maxObjects);
     this.#kept = { verdict: "valid", source: "memory", bytes: this.#bytes, from: 0, to: 0 };
   }
 
@@ -129,6 +135,8 @@ export class KnownTokens {
   clear(): void {
     this.#index.clear();
     this.#objects = [];
+    this.#latest.fill(0);
+    this.#next = 0;
     this.#slots = 0;
     this.#vacant = 0;
     this.#hand = 0;
@@ -219,7 +227,7 @@ export class KnownTokens {
     this.#objects[slot] = token;
     const longest = (this.#latest[this.#next] ?? 0) - 1;
     this.#latest[this.#next] = slot + 1;
-    this.#next = (this.#next + 1) % MAX_OBJECTS;
+    this.#next = this.#next + 1 < this.#latest.length ? this.#next + 1 : 0;
     if (longest >= 0 && longest !== slot) this.#pack(longest);
   }
 

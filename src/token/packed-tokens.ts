@@ -87,7 +87,9 @@ export class PackedTokens {
 
   /** From now on the slot is for another token. */
   drop(slot: number): void {
-    this.#words[slot * PLACE_WORDS + LENGTH] = 0;
+    const at = slot * PLACE_WORDS + LENGTH;
+    // What is not written takes no memory: what is never packed, as JWTs that are checked here, needs none.
+    if (this.#words[at] !== 0) this.#words[at] = 0;
   }
 
   #write(slot: number, { token, signed, observedAtMonotonicMs, observedAtMs }: KnownToken): boolean {
@@ -121,8 +123,21 @@ function fieldsOf(token: KnownToken["token"]): Fields {
 }
 
 function tokenOf(fields: Fields): KnownToken["token"] {
-  const [id, subject, format, claims, scopes, revoked, reason, expired, expiresAtMs, lastUsedAtMs, created, updated, key] =
-    fields;
+  const [
+    id,
+    subject,
+    format,
+    claims,
+    scopes,
+    revoked,
+    reason,
+    expired,
+    expiresAtMs,
+    lastUsedAtMs,
+    created,
+    updated,
+    key,
+  ] = fields;
   return {
     id,
     subject,

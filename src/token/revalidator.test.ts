@@ -1,20 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { createDomain, type Domain, TTL_MS, verifyRequest } from "../../test/support/domain.ts";
+import { createDomain, type Domain, type DomainOptions, TTL_MS, verifyRequest } from "../../test/support/domain.ts";
 import { FakeClock, settle } from "../../test/support/fake-clock.ts";
+import { goodClaims, makeIssuerKey, mint, RULES } from "../../test/support/jwts.ts";
 import { BILLING, secretOf, token, tokenId } from "../../test/support/tokens.ts";
 import { Budget } from "./budget.ts";
-import type { ListTokens, TokenPage, VerdictStore } from "./ports.ts";
+import type { ListTokens, SigningKeys, TokenPage, VerdictStore } from "./ports.ts";
 import { Revalidator } from "./revalidator.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { Token } from "./token.ts";
 
 const SECRET = secretOf(1);
 const HOT_MS = 0.75 * TTL_MS;
+/** A key that cannot be had: the upstream decides. */
+const NO_KEYS: SigningKeys = { find: () => undefined, reach: async () => false };
 
-async function createHot(store?: VerdictStore, perSecond = 5) {
+async function createHot(store?: VerdictStore, perSecond = 5, options: DomainOptions = {}) {
   const clock = new FakeClock();
   let revalidator: Revalidator | undefined;
   const domain = await createDomain({
+    ...options,
     clock,
     ...(store === undefined ? {} : { store }),
     revalidator: ({ recorder, revocations }) => {
@@ -34,6 +38,13 @@ async function verify(domain: Pick<Domain, "verifier" | "upstream">, answer?: To
   return await verification;
 }
 
+/** Has another token known. */
+async function know(domain: Pick<Domain, "verifier" | "upstream">, n: number): Promise<void> {
+  const verification = domain.verifier.verify(verifyRequest(secretOf(n)));
+  domain.upstream.nextVerify().resolve(token(n));
+  await verification;
+}
+
 describe("Revalidator", () => {
   it("renews a hot verdict before it expires, and nobody waits for it", async () => {
     const domain = await createHot();
@@ -46,6 +57,41 @@ describe("Revalidator", () => {
     domain.clock.advance(TTL_MS - 1);
     expect(await verify(domain)).toMatchObject({ verdict: "valid", source: "memory" });
     expect(domain.revalidator.renewals).toBe(1);
+  });
+
+  it("asks once though the token was packed in between, and counts its uses from before", async () => {
+    const domain = await createHot(undefined, 5, { maxObjects: 1 });
+    await know(domain, 2);
+    domain.clock.advance(HOT_MS);
+    for (let use = 0; use < 10; use += 1) {
+      expect(await verify(domain)).toMatchObject({ source: "memory" });
+      domain.verifier.recall(secretOf(2));
+    }
+    await settle();
+    expect(domain.upstream.verifies.filter(({ secret }) => secret === SECRET)).toHaveLength(1);
+    // Each is hot by now, and was asked about once.
+    expect(domain.revalidator.renewals).toBe(2);
+  });
+
+  it("asks once about a JWT that many wait to have checked, though it is packed meanwhile", async () => {
+    const jwts = { keys: NO_KEYS, rules: RULES };
+    const domain = await createHot(undefined, 50, { maxObjects: 1, jwts });
+    const jwt = await mint(makeIssuerKey(), goodClaims(3));
+    const ask = () => domain.verifier.verify(verifyRequest(jwt));
+    const first = ask();
+    await settle();
+    domain.upstream.nextVerify().resolve(token(3, { format: "jwt" }));
+    expect(await first).toMatchObject({ verdict: "valid", source: "upstream" });
+    domain.clock.advance(HOT_MS);
+    const asked = Array.from({ length: 5 }, () => {
+      const answer = ask();
+      domain.verifier.recall(SECRET);
+      return answer;
+    });
+    for (const answer of asked) expect(await answer).toMatchObject({ verdict: "valid", source: "memory" });
+    await settle();
+    expect(domain.upstream.verifies.filter(({ secret }) => secret === jwt)).toHaveLength(1);
+    expect(domain.revalidator.renewals).toBe(2);
   });
 
   it("leaves alone what is used once or still young", async () => {

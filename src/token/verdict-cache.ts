@@ -15,6 +15,8 @@ export interface VerdictCacheOptions {
   /** Bound on the estimated size of the known tokens, claims included. */
   readonly maxKnownBytes: number;
   readonly maxRefused: number;
+  /** How many known tokens are objects, at least one; the others are packed. Left to `KnownTokens` by default. */
+  readonly maxObjects?: number | undefined;
 }
 
 export type InvalidationTarget =
@@ -26,7 +28,7 @@ export type InvalidationTarget =
 const MAX_INVALIDATIONS = 100_000;
 /** How often, at most, the list of invalidations is searched for ones that match nothing any more. */
 const FORGET_INTERVAL_MS = 10_000;
-/** Estimated size of an entry without its claims: the token's strings, the key, its answer and the containers' overhead. */
+/** Estimated size of an entry without its claims: its record, the token as it is packed, and its places in the containers. */
 const ENTRY_BYTES = 1_100;
 /** What is kept of a good signature. */
 const SIGNED_BYTES = 150;
@@ -57,9 +59,10 @@ export class VerdictCache {
     this.#refusalTtlMs = options.refusalTtlMs;
     // No more entries than fit into the bytes: room for each is reserved.
     const maxKnown = Math.min(options.maxKnown, Math.ceil(options.maxKnownBytes / ENTRY_BYTES));
-    this.#known = new KnownTokens(maxKnown, options.maxKnownBytes, () => {
+    const onEvict = () => {
       this.evictions += 1;
-    });
+    };
+    this.#known = new KnownTokens(maxKnown, options.maxKnownBytes, onEvict, options.maxObjects);
     this.#refused = new LRUCache({ max: options.maxRefused });
   }
 

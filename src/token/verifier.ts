@@ -194,7 +194,9 @@ export class Verifier {
       const verification = jwts?.decide(secret, digest, cache.known(digest), nowMs, request.policy);
       if (verification !== undefined) return this.#staleness.demand(verification, nowMs);
     }
-    const observed = known?.signed === undefined ? known : undefined;
+    // The object that is known now: to another, changes do not count.
+    const latest = cache.known(digest) ?? known;
+    const observed = latest?.signed === undefined ? latest : undefined;
     const verification =
       this.#recall.observed(secret, digest, observed, askedAtMs, request) ??
       (await this.#resolve(secret, digest, observed, askedAtMs, request));

@@ -72,6 +72,19 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("an answer stands though its token has expired", "known-tokens.ts", [
     ["if (nowMs >= untilMs || wallMs >= expiresAtMs) return undefined;", "if (nowMs >= untilMs) return undefined;"],
   ]),
+  mutant("a record is used again with what was packed in it", "known-tokens.ts", [["this.#packed.drop(slot);", ""]]),
+  mutant("an answer is kept beside another token than the one that is packed", "known-tokens.ts", [
+    [
+      "this.#keep(slot, token.valid?.encoded);\n    this.#objects[slot] = undefined;",
+      "this.#objects[slot] = undefined;\n    this.#keep(this.#objects.findIndex((other) => other), token.valid?.encoded);",
+    ],
+  ]),
+  mutant("a token that is packed loses its expiration", "packed-tokens.ts", [
+    ["expiresAtMs: expiresAtMs ?? undefined,", "expiresAtMs: undefined,"],
+  ]),
+  mutant("a token that is packed has the time of the other clock", "packed-tokens.ts", [
+    ["OBSERVED_AT_MONOTONIC] = observedAtMonotonicMs;", "OBSERVED_AT_MONOTONIC] = observedAtMs;"],
+  ]),
   mutant("the log is not polled", "revocation-feed.ts", [
     [
       "if (!this.#options.log.shared || this.#closing.signal.aborted) return;\n    this.#cancelPoll",
@@ -181,6 +194,14 @@ export const MUTANTS: readonly Mutant[] = [
 
 /** Mistakes that the simulation cannot show, and why. */
 export const BEYOND: readonly { readonly name: string; readonly why: string }[] = [
+  {
+    name: "the index takes a digest for another with the same home and tag",
+    why: "few tokens have the one chance in a hundred thousand; digest-index.test.ts shows it",
+  },
+  {
+    name: "a token that is packed loses how often it was used, or that it is being renewed",
+    why: "the upstream is asked more often, or less; revalidator.test.ts shows it",
+  },
   {
     name: "invalidating everything leaves the entries in memory",
     why: "an entry's own time is compared with the invalidation's on every use: dropping it only frees room",

@@ -24,6 +24,8 @@ const SLACK_MS = 20_000;
 const RETENTION_MS = 60_000;
 const LONGEST_JWT_MS = 3_600_000;
 const MIN_CURSOR_TIMEOUT_MS = 3_000;
+/** Of several known tokens all but one are packed. */
+const MAX_OBJECTS = 1;
 
 export interface World {
   readonly plan: Plan;
@@ -72,7 +74,7 @@ export function startReplica(world: World, name: string, cuts: Cuts, wallSkewMs:
     },
   });
   const { ttlMs, refusalTtlMs } = plan;
-  const limits = { maxKnown: 100, maxKnownBytes: 1_000_000, maxRefused: 100 };
+  const limits = { maxKnown: 100, maxKnownBytes: 1_000_000, maxRefused: 100, maxObjects: MAX_OBJECTS };
   const cache = new modules.VerdictCache({ clock, ttlMs, refusalTtlMs, ...limits });
   const store = plan.hasStore ? new SimStore(link, redis, process, ttlMs, plan.storeBudgetMs) : undefined;
   const budget = new modules.Budget({ clock, perSecond: 10, perDay: 1_000 });

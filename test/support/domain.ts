@@ -97,6 +97,7 @@ export interface DomainOptions {
   readonly ttlMs?: number;
   readonly maxKnown?: number;
   readonly maxRefused?: number;
+  readonly maxObjects?: number;
   readonly jwts?: { readonly keys: SigningKeys; readonly rules: JwtRules };
   readonly allowsUnsyncedJwts?: boolean;
   readonly pool?: Partial<TokenPoolOptions>;
@@ -144,6 +145,7 @@ export async function createDomain(options: DomainOptions = {}) {
     maxKnown: options.maxKnown ?? 1_000,
     maxKnownBytes: 100_000_000,
     maxRefused: options.maxRefused ?? 100,
+    maxObjects: options.maxObjects,
   });
   const verifier = new Verifier({
     upstream,
