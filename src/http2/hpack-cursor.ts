@@ -17,6 +17,15 @@ export class HpackCursor {
     this.#end = end;
   }
 
+  /** Moves to the next octet that is not from `low` to `high`. */
+  skip(block: Uint8Array, low: number, high: number): void {
+    while (this.position < this.#end) {
+      const octet = block[this.position] ?? 0;
+      if (octet < low || octet > high) return;
+      this.position += 1;
+    }
+  }
+
   get atEnd(): boolean {
     return this.position >= this.#end;
   }

@@ -11,6 +11,8 @@ const FIELD_OVERHEAD_BYTES = 32;
 const INDEXED = 0x80;
 const WITH_INDEXING = 0x40;
 const SIZE_UPDATE = 0x20;
+/** The highest index that takes one octet. */
+const MAX_SHORT_INDEX = 126;
 
 /** Decodes the header blocks of one connection, in the order in which they came (RFC 7541). */
 export class HpackDecoder {
@@ -55,6 +57,7 @@ export class HpackDecoder {
       if (first >= INDEXED) {
         const field = this.#entry(cursor.integer(block, 7));
         if (this.#isListed(field.size)) into.push(field);
+        else this.#skipIndexed(block);
       } else if (first >= WITH_INDEXING) {
         this.#literal(block, cursor.integer(block, 6), true, into);
       } else if (first >= SIZE_UPDATE) {
@@ -95,6 +98,12 @@ export class HpackDecoder {
     const field = { name, value: cursor.textAt(block, valueAt, valueOctets), size };
     if (isKept) this.#table.insert(field);
     if (isListed) into.push(field);
+  }
+
+  /** Passes over fields that nobody will see and that change nothing. Thousands fit into a block, of a few kibibytes each. */
+  #skipIndexed(block: Uint8Array): void {
+    const highest = Math.min(MAX_SHORT_INDEX, STATIC_TABLE.length + this.#table.count);
+    this.#cursor.skip(block, INDEXED + 1, INDEXED + highest);
   }
 
   #isListed(bytes: number): boolean {

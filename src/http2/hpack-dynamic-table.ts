@@ -23,6 +23,10 @@ export class HpackDynamicTable {
     return this.#version;
   }
 
+  get count(): number {
+    return this.#count;
+  }
+
   /** The entry that so many others are newer than. */
   at(age: number): HeaderField | undefined {
     return age < this.#count ? this.#slots[(this.#next - 1 - age) & (this.#slots.length - 1)] : undefined;

@@ -13,11 +13,13 @@ const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
  * are looked at as they come and put back whole. A connection that has not shown what it speaks after `timeoutMs` is
  * closed.
  *
+ * @param onHttp1 told of the connections that the server serves, once it does
  * @returns the connections that have not shown it yet
  */
 export function splitByProtocol(
   server: Http1Server | Http1TlsServer,
   acceptHttp2: (socket: Socket) => void,
+  onHttp1: (socket: Socket) => void,
   timeoutMs: number,
 ): ReadonlySet<Socket> {
   const undecided = new Set<Socket>();
@@ -37,7 +39,10 @@ export function splitByProtocol(
     const decide = (isHttp2: boolean) => {
       undecided.delete(socket);
       if (isHttp2) acceptHttp2(socket);
-      else for (const listener of serveHttp1) listener.call(server, socket);
+      else {
+        for (const listener of serveHttp1) listener.call(server, socket);
+        onHttp1(socket);
+      }
     };
     const announced = socket instanceof TLSSocket && socket.alpnProtocol;
     if (announced) {

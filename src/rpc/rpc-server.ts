@@ -17,7 +17,7 @@ import { deadlineInterceptor } from "./deadline-interceptor.ts";
 import type { DirectRpc } from "./direct-rpc.ts";
 import { createEngineHttp2, type Lanes } from "./engine-http2.ts";
 import { createErrorInterceptor } from "./error-interceptor.ts";
-import { limitPipelines } from "./http1-pipelines.ts";
+import { Http1Pipelines } from "./http1-pipelines.ts";
 import type { Http2Transport } from "./http2-transport.ts";
 import { type ListenAddress, listen, portOf, urlOf } from "./listen.ts";
 import { splitByProtocol } from "./listener.ts";
@@ -105,9 +105,11 @@ export async function startRpcServer(
   listener: RequestListener = createRpcListener(options),
 ): Promise<RpcServer> {
   const peerOf = options.access?.peerOf ?? createPeers(false);
-  const h1 = createHttp1Server(listener, peerOf, options.tls);
+  const pipelines = new Http1Pipelines();
+  const h1 = createHttp1Server(listener, peerOf, pipelines, options.tls);
   const h2 = createHttp2(options, listener, peerOf);
-  const undecided = splitByProtocol(h1, (socket) => h2.accept(socket), PREFACE_TIMEOUT_MS);
+  const accept = (socket: Socket) => h2.accept(socket);
+  const undecided = splitByProtocol(h1, accept, (socket) => pipelines.pace(socket), PREFACE_TIMEOUT_MS);
   const sockets = admitConnections(h1, options.admission);
   closeIdleWhenDraining(h1);
   await listen(h1, options.listen);
@@ -170,9 +172,10 @@ function createHttp2(options: RpcServerOptions, listener: RequestListener, peerO
 function createHttp1Server(
   listener: RequestListener,
   peerOf: PeerOf,
+  pipelines: Http1Pipelines,
   tls: TlsIdentity | undefined,
 ): http.Server | https.Server {
-  const serve = limitPipelines((request, response) => {
+  const serve = pipelines.limit((request, response) => {
     listener.handle(http1Exchange(request, response, peerOf(request.socket)));
   });
   if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);

@@ -12,6 +12,7 @@ import type { Attack } from "./attack.ts";
 import { AttackerProcess } from "./attacker-process.ts";
 import { ATTACKS } from "./attacks/all.ts";
 import { Innocent } from "./innocent.ts";
+import { takePrecedence } from "./precedence.ts";
 import { after, type Outcome, runAttack } from "./run-attack.ts";
 import { Victim, type VictimOptions } from "./victim.ts";
 
@@ -56,7 +57,7 @@ if (options.help) {
 /** The gateway has a core of its own where there are two: what the attackers' costs is not its doing. */
 const CORES = planCores();
 moveProcess(CORES.load);
-print(CORES.remark);
+print(`${CORES.remark}; ${takePrecedence()}`);
 
 let failures = 0;
 for (const victim of VICTIMS) {
