@@ -1,3 +1,4 @@
+import { NODE_OPTIONS } from "../../test/support/node-options.ts";
 import { freePort } from "../../test/support/redis/redis-process.ts";
 import { type Address, accepts, type Carrier, newAddress } from "./address.ts";
 import { CannotRun, reasonOf } from "./cannot-run.ts";
@@ -62,7 +63,7 @@ export class BenchGateway {
       const response = await fetch(`${adminUrl}/readyz`);
       return response.ok && (await response.text()).includes('"synced"') && (await accepts(address));
     };
-    const args = [...(options.nodeArgs ?? []), "dist/main.js", "serve", ...(options.args ?? [])];
+    const args = [...NODE_OPTIONS, ...(options.nodeArgs ?? []), "dist/main.js", "serve", ...(options.args ?? [])];
     try {
       const child = await Child.start({ command: process.execPath, args, env, core, isUp });
       return new BenchGateway(address, adminUrl, child);

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { imageConfig, parseDockerfile } from "../../scripts/image/dockerfile.ts";
 import { loadConfig } from "../../src/config.ts";
+import { NODE_OPTIONS } from "../support/node-options.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const CHART = "deploy/helm/m2m-gateway";
@@ -129,7 +130,7 @@ describe("the image", () => {
   });
 
   it("starts node itself, so that it gets the signals, and asks the gateway for its health", () => {
-    expect(image.entrypoint).toEqual(["node", "dist/main.js"]);
+    expect(image.entrypoint).toEqual(["node", ...NODE_OPTIONS, "dist/main.js"]);
     expect(image.command).toEqual(["serve"]);
     expect(image.healthcheck.slice(0, 3)).toEqual(["node", "dist/main.js", "health"]);
     expect(image.stopSignal).toBe("SIGTERM");

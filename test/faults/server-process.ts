@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { NODE_OPTIONS } from "../support/node-options.ts";
 import { ROOT } from "../support/process-fixture.ts";
 import { TRANSPORT_ENV } from "../support/test-transport.ts";
 
@@ -19,7 +20,7 @@ export interface ServerOptions {
   readonly isUp: (stdout: string) => boolean | Promise<boolean>;
 }
 
-/** `node dist/main.js …` as a process of its own, which never outlives this one. */
+/** `node … dist/main.js …`, as the image starts it, as a process of its own, which never outlives this one. */
 export class ServerProcess {
   readonly #options: ServerOptions;
   #child: ChildProcess | undefined;
@@ -46,7 +47,7 @@ export class ServerProcess {
   /** Resolves when it serves. @throws Error when it ends or does not serve in time */
   async start(): Promise<void> {
     const { PATH = "", HOME = "" } = process.env;
-    const child = spawn(process.execPath, ["dist/main.js", ...this.#options.args], {
+    const child = spawn(process.execPath, [...NODE_OPTIONS, "dist/main.js", ...this.#options.args], {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH, HOME, NO_COLOR: "1", ...TRANSPORT_ENV, ...this.#options.env },
