@@ -3,6 +3,7 @@ import { writeGoAway, writePing, writePreface } from "./control-frames.ts";
 import type { EngineContext } from "./engine.ts";
 import { MAX_INT31 } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
+import { HeldInput } from "./held-input.ts";
 import { Output } from "./output.ts";
 import { ConnectionError, ErrorCode } from "./protocol-error.ts";
 import type { ServerStream } from "./server-stream.ts";
@@ -36,7 +37,7 @@ export class Connection implements StreamsOwner {
   #callsBefore = 0;
   #isWaitingForTurn = false;
   /** What has come and is read from the next turn on. */
-  #held: Buffer | undefined;
+  readonly #held: HeldInput;
   #droppedBytes = 0;
   #isPaused = false;
   /** Nothing is read or written any more; what was written is on its way out. */
@@ -57,6 +58,7 @@ export class Connection implements StreamsOwner {
     this.socket = readSocket(accepted, context.readBuffer, (bytes, length) => this.#onChunk(bytes, length));
     const { socket } = this;
     this.#output = new Output(socket, context.slabs);
+    this.#held = new HeldInput(context.heldSlabs);
     this.#streams = new Streams(context, this, this.#output, this.#openedAtMs);
     this.#reader = new FrameReader(this.#streams, context.limits, () => this.#isSated);
     socket.on("drain", this.#onDrain);
@@ -139,8 +141,10 @@ export class Connection implements StreamsOwner {
       return;
     }
     const read = length < LARGE_BYTES ? this.#read(bytes, length) : 0;
-    if (read < length && !this.#isOver) this.#hold(Buffer.from(bytes.subarray(read, length)));
-    else this.#pace(length);
+    if (read < length && !this.#isOver) {
+      this.#held.hold(bytes, read, length);
+      this.#waitForTurn();
+    } else this.#pace(length);
   }
 
   /** Returns how many bytes were read: fewer once that is enough for now. */
@@ -172,12 +176,6 @@ export class Connection implements StreamsOwner {
     return this.#context.turns.calls !== this.#callsBefore && this.#context.isBehind(this.socket);
   }
 
-  /** @param bytes not to be changed any more */
-  #hold(bytes: Buffer): void {
-    this.#held = bytes;
-    this.#waitForTurn();
-  }
-
   #pace(bytes: number): void {
     const isDue = this.#run.isTooLong(bytes, this.#activeAtMs) && !this.#isPaused;
     if (!this.#isOver && (isDue || this.#isBehind)) this.#waitForTurn();
@@ -200,14 +198,13 @@ export class Connection implements StreamsOwner {
   };
 
   #readHeld(): void {
-    const held = this.#held;
+    const held = this.#held.next(LARGE_BYTES);
     if (held === undefined || this.#isOver) return;
-    this.#held = undefined;
-    const length = Math.min(held.length, LARGE_BYTES);
-    const read = this.#read(held, length);
+    const read = this.#read(held, held.length);
     if (this.#isOver) return;
-    if (read < held.length) this.#hold(held.subarray(read));
-    else this.#pace(length);
+    this.#held.skip(read);
+    if (this.#held.length > 0) this.#waitForTurn();
+    else this.#pace(held.length);
   }
 
   readonly #onDrain = (): void => {
@@ -283,6 +280,7 @@ export class Connection implements StreamsOwner {
     this.#output.flush();
     this.socket.end();
     this.#streams.closeAll();
+    this.#held.drop();
     // Whatever else the client sends is dropped, so that it does not meet a reset before it has read what was sent.
     this.socket.resume();
   }
@@ -290,6 +288,7 @@ export class Connection implements StreamsOwner {
   #onClose(): void {
     this.#isOver = true;
     this.#streams.closeAll();
+    this.#held.drop();
     this.#output.flush();
     this.#context.onConnectionClosed(this);
   }

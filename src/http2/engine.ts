@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
 import { Connection } from "./connection.ts";
 import { DEFAULT_LIMITS, type EngineLimits } from "./engine-limits.ts";
-import { SlabPool } from "./output.ts";
+import { OUTPUT_BYTES } from "./output.ts";
 import type { UnreadTotal } from "./receive-window.ts";
 import type { ServerStream } from "./server-stream.ts";
-import { newReadBuffer } from "./socket-reading.ts";
+import { SlabPool } from "./slab-pool.ts";
+import { newReadBuffer, READ_BYTES } from "./socket-reading.ts";
 import type { StreamTotal } from "./stream-table.ts";
 import { Turns } from "./turns.ts";
 import type { UnaryLane } from "./unary-lane.ts";
@@ -28,7 +29,10 @@ export interface EngineOptions {
 export interface EngineContext {
   readonly limits: EngineLimits;
   readonly lanes: ReadonlyMap<string, UnaryLane>;
+  /** What connections write into between two flushes. One suffices for as long as the kernel takes all at once. */
   readonly slabs: SlabPool;
+  /** What they keep input in that waits for its turn. */
+  readonly heldSlabs: SlabPool;
   /** What every connection reads into: it holds something for as long as that is being looked at. */
   readonly readBuffer: Buffer;
   readonly unread: UnreadTotal;
@@ -69,7 +73,8 @@ export class Http2Engine {
     this.#context = {
       limits: { ...DEFAULT_LIMITS, ...limits },
       lanes: new Map(lanes.map((lane) => [lane.path, lane])),
-      slabs: new SlabPool(),
+      slabs: new SlabPool(OUTPUT_BYTES),
+      heldSlabs: new SlabPool(READ_BYTES),
       readBuffer: newReadBuffer(),
       unread: { bytes: 0 },
       streams: { open: 0, refused: 0 },

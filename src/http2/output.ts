@@ -1,23 +1,9 @@
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import type { SlabPool } from "./slab-pool.ts";
 
 /** Room for the largest frame and for what surrounds the answers of one chunk of input. */
-const SLAB_BYTES = 32 * 1024;
-/** Slabs that are kept for reuse. */
-const MAX_SPARE_SLABS = 64;
-
-/** Buffers that connections write into between two flushes. One suffices for as long as the kernel takes all at once. */
-export class SlabPool {
-  readonly #spare: Buffer[] = [];
-
-  take(): Buffer {
-    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
-  }
-
-  give(slab: Buffer): void {
-    if (this.#spare.length < MAX_SPARE_SLABS) this.#spare.push(slab);
-  }
-}
+export const OUTPUT_BYTES = 32 * 1024;
 
 const NO_SLAB: Buffer = Buffer.alloc(0);
 
@@ -47,7 +33,7 @@ export class Output {
   reserve(bytes: number): void {
     if (this.length + bytes <= this.buffer.length) return;
     this.flush();
-    if (this.buffer === NO_SLAB) this.buffer = this.#pool.take();
+    if (this.buffer === NO_SLAB) this.buffer = this.#pool.take(OUTPUT_BYTES);
   }
 
   /** Bytes that the kernel has not taken yet. */

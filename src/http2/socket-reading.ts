@@ -5,7 +5,7 @@ import { TLSSocket } from "node:tls";
 export type OnRead = (bytes: Buffer, length: number) => void;
 
 /** What Node reads at once. */
-const READ_BYTES = 64 * 1024;
+export const READ_BYTES = 64 * 1024;
 
 export function newReadBuffer(): Buffer {
   return Buffer.allocUnsafeSlow(READ_BYTES);
