@@ -151,10 +151,31 @@ export function exchange(server: RpcServer, ask: Ask): Promise<Answer> {
   return ask.http === "2" ? overHttp2(server, ask) : overHttp1(server, ask);
 }
 
+/** Asks and goes away when told to, whatever has come by then. */
+export function open({ url }: RpcServer, { http: version, headers, pieces }: Ask): () => void {
+  if (version === "1.1") {
+    const request = http.request(`${url}${VERIFY}`, { method: "POST", headers: { ...headers }, agent: false });
+    request.on("error", () => undefined);
+    void send(request, pieces);
+    return () => request.destroy();
+  }
+  const session = http2.connect(url);
+  const stream = session.request({ ":method": "POST", ":path": VERIFY, ...headers });
+  stream.on("error", () => undefined);
+  void send(stream, pieces);
+  return () => {
+    // To take a request back, Node's client would first end it.
+    if (pieces.at(-1) === undefined) session.destroy();
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+    session.close();
+  };
+}
+
 async function overHttp1(server: RpcServer, { headers, pieces }: Ask): Promise<Answer> {
   const request = http.request(`${server.url}${VERIFY}`, { method: "POST", headers: { ...headers }, agent: false });
   // An answer that comes before the end of the request may cost it its connection.
   request.on("error", () => undefined);
+  request.flushHeaders();
   const responded = once(request, "response");
   await send(request, pieces);
   const [response]: http.IncomingMessage[] = await responded;
