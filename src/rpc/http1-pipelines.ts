@@ -80,7 +80,8 @@ class Pipeline {
   }
 
   take(chunk: Buffer, parse: Parse): void {
-    if (this.#isHeld) {
+    if (this.#isHeld || this.#hasEnough) {
+      this.#isHeld = true;
       this.#putBack(chunk);
       return;
     }

@@ -62,17 +62,20 @@ describe("a hundred requests in one write", () => {
     expect(held.begun).toEqual(names(100));
   });
 
-  it("are answered when their client takes no answer before it has sent all", async () => {
-    const long = "x".repeat(50_000);
-    await using served = await start(async ({ token }) => ({ verdict: Verdict.VALID, cursor: `${token}${long}` }));
-    using connection = served.connect();
-    connection.socket.pause();
-    connection.socket.write(requests(100, { bodyBytes: 3_000 }));
-    await others(served);
-    await eventually(() => served.admission.inFlight > 0);
-    connection.socket.resume();
-    expect((await connection.cursors(100)).map((cursor) => cursor.slice(0, -long.length))).toEqual(names(100));
-  });
+  it.each([0, 3_000])(
+    "are answered when their client takes no answer before it has sent all: bodies of %i",
+    async (bodyBytes) => {
+      const long = "x".repeat(50_000);
+      await using served = await start(async ({ token }) => ({ verdict: Verdict.VALID, cursor: `${token}${long}` }));
+      using connection = served.connect();
+      connection.socket.pause();
+      connection.socket.write(requests(100, { bodyBytes }));
+      await others(served);
+      await eventually(() => served.admission.inFlight > 0);
+      connection.socket.resume();
+      expect((await connection.cursors(100)).map((cursor) => cursor.slice(0, -long.length))).toEqual(names(100));
+    },
+  );
 
   it("that wait behind one which is slow are answered, however long their answers", async () => {
     const held = holding();
@@ -126,6 +129,35 @@ describe("a connection in slices", () => {
     expect(held.begun).toHaveLength(8);
     held.letGo();
     expect(await connection.cursors(9)).toEqual(names(9));
+  });
+
+  it("that node:http stopped for its answers is not given more than enough when it goes on", async () => {
+    const open: http.ServerResponse[] = [];
+    let begun = 0;
+    await using plain = await startPlain((request, response) => {
+      if (request.method === "OPTIONS") {
+        response.end();
+        return;
+      }
+      begun += 1;
+      open.push(response);
+    });
+    using connection = new Connection(net.connect(plain.port, "127.0.0.1"));
+    connection.socket.write(SMALLEST.repeat(7));
+    await eventually(() => begun === 7);
+    // Behind the first these are more than may wait for the connection.
+    for (const response of open.slice(1)) response.end("x".repeat(5_000));
+    connection.socket.write(SMALLEST.replace("x", "x".repeat(174)).repeat(80));
+    await eventually(() => begun === 27);
+    open[0]?.end("first");
+    await eventually(() => connection.received.split("x".repeat(5_000)).length === 7);
+    for (let call = 0; call < 10; call += 1) await fetch(`http://127.0.0.1:${plain.port}`, { method: "OPTIONS" });
+    expect([begun, connection.socket.closed]).toEqual([27, false]);
+    for (let at = 7; at < 87; at += 1) {
+      await eventually(() => open.length > at);
+      open[at]?.end("last");
+    }
+    await eventually(() => connection.received.split("last").length === 81);
   });
 
   it("is not read on while nobody reads the body that it sends", async () => {
