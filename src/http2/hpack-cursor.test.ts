@@ -41,6 +41,21 @@ describe("integers", () => {
   });
 });
 
+describe("skipping", () => {
+  it.each([
+    ["octets of a range, both its ends among them", [5, 7, 6, 4], 0, 4, 3],
+    ["nothing when the first is below it", [4, 5, 6], 0, 3, 0],
+    ["nothing when the first is above it", [8, 5, 6], 0, 3, 0],
+    ["up to the end and no further", [5, 6, 7, 5], 1, 3, 3],
+    ["nothing of an empty block", [], 0, 0, 0],
+  ])("passes over %s", (_what, octets, start, end, position) => {
+    const cursor = new HpackCursor();
+    cursor.reset(start, end);
+    cursor.skip(Uint8Array.from(octets), 5, 7);
+    expect(cursor.position).toBe(position);
+  });
+});
+
 function readInteger(octets: Uint8Array, prefixBits: number) {
   const cursor = new HpackCursor();
   cursor.reset(0, octets.length);

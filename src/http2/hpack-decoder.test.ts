@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { HeaderField } from "./header-field.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
@@ -167,6 +168,83 @@ describe("a list that is too large", () => {
     expect(fields).toHaveLength(4);
   });
 });
+
+describe("what is passed over once a list is too large", () => {
+  it.each([
+    ["index 0", "80"],
+    ["index 0 among many", `${"82".repeat(9)}80${"82".repeat(9)}`],
+    ["the first index beyond both tables", "bf"],
+    ["the highest index of one octet", "fe"],
+    ["an index of several octets beyond both tables", "ff00"],
+    ["an index that is cut off", "82ff"],
+    ["a table size update", "8220"],
+    ["a literal that is cut off", "82000161 05"],
+  ])("is not %s", (_case, hex) => {
+    const decoder = new HpackDecoder(4_096);
+    fieldsOf(decoder, inserted("a", "b"));
+    expect(() => decodedWithin(decoder, 0, `82 be be ${hex}`)).toThrow(HpackError);
+  });
+
+  it("is every index from the newest entry to the oldest, also those of several octets", () => {
+    const decoder = new HpackDecoder(4_096);
+    fieldsOf(decoder, Array.from({ length: 70 }, (_, n) => inserted("a", `${n}`)).join(""));
+    expect(decodedWithin(decoder, 0, "82 81 bd be fe ff00 ff04")).toEqual({ isWhole: false, fields: [] });
+    expect(() => decodedWithin(decoder, 0, "82 ff05")).toThrow(HpackError);
+  });
+
+  it("ends with its block, whatever follows there", () => {
+    const block = Buffer.from("8282828280", "hex");
+    expect(new HpackDecoder(4_096).decode(block, 0, 4, [], 0)).toBe(false);
+  });
+
+  it("changes nothing for what follows it, in its block and in later ones", () => {
+    const index = fc.integer({ min: 1, max: 64 }).map((value) => (0x80 | value).toString(16));
+    const word = fc.string({ unit: fc.constantFrom("a", "b"), minLength: 1, maxLength: 40 });
+    const literal = (first: string) =>
+      fc.tuple(word, word).map(([name, value]) => `${first}${rawString(name)}${rawString(value)}`);
+    const field = fc.oneof(index, index, literal(LITERAL_WITH_INDEXING), literal("00"), literal(LITERAL_NEVER_INDEXED));
+    const block = fc.array(field, { maxLength: 30 }).map((fields) => fields.join(""));
+    const blocks = fc.array(fc.tuple(block, fc.integer({ min: 0, max: 600 })), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(blocks, fc.integer({ min: 40, max: 400 }), (all, tableBytes) => {
+        const limited = new HpackDecoder(tableBytes);
+        const unlimited = new HpackDecoder(tableBytes);
+        for (const [hex, maxListBytes] of all) {
+          const whole = outcomeOf(unlimited, Number.POSITIVE_INFINITY, hex);
+          const cut = outcomeOf(limited, maxListBytes, hex);
+          if (whole === undefined || cut === undefined) {
+            expect(cut).toBe(whole);
+            return;
+          }
+          const listed = listedWithin(whole.fields, maxListBytes);
+          expect(cut).toEqual({ isWhole: listed.length === whole.fields.length, fields: listed });
+          expect(limited.version).toBe(unlimited.version);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+/** `undefined` for what cannot be decoded. */
+function outcomeOf(decoder: HpackDecoder, maxListBytes: number, hex: string) {
+  try {
+    return decodedWithin(decoder, maxListBytes, hex);
+  } catch (error) {
+    if (error instanceof HpackError) return undefined;
+    throw error;
+  }
+}
+
+/** The fields before the first for which there is no room. */
+function listedWithin(fields: readonly HeaderField[], maxListBytes: number): HeaderField[] {
+  let bytes = 0;
+  const end = fields.findIndex(({ size }) => {
+    bytes += size;
+    return bytes > maxListBytes;
+  });
+  return fields.slice(0, end === -1 ? fields.length : end);
+}
 
 function inserted(name: string, value: string): string {
   return `${LITERAL_WITH_INDEXING}${rawString(name)}${rawString(value)}`;

@@ -30,6 +30,8 @@ export interface LetInCall {
 
 /** What requests of one message can come as. Whoever sends something else is told so before any of it is read. */
 const MESSAGE_TYPE = /^application\/(grpc|json|proto|connect\+)/i;
+/** The message alone is the body. */
+const BARE_TYPE = /^application\/(json|proto)/i;
 
 /**
  * Answers a call: without the RPC framework where that is possible, else by its handler. Resolves with what its caller was
@@ -44,7 +46,7 @@ export async function answerCall(call: LetInCall): Promise<ConnectError | undefi
   let body: GatheredBody;
   try {
     const limitMs = Math.min(timeLeftMs(call, protocol) ?? call.bodyTimeoutMs, call.bodyTimeoutMs);
-    body = await gatherBody(exchange, limitMs, call.maxMessageBytes + ENVELOPE_HEAD_BYTES, call.place);
+    body = await gatherBody(exchange, limitMs, maxBodyBytes(call), call.place);
   } catch (thrown) {
     context.thrown = thrown;
     const error = presentError(thrown, call.left.signal);
@@ -58,6 +60,12 @@ export async function answerCall(call: LetInCall): Promise<ConnectError | undefi
 /** Whether a call has a single request message. */
 export function takesOne({ method }: UniversalHandler): boolean {
   return method.methodKind === "unary" || method.methodKind === "server_streaming";
+}
+
+/** What the largest message takes, with its head where it has one. */
+function maxBodyBytes({ exchange, maxMessageBytes }: LetInCall): number {
+  const isBare = BARE_TYPE.test(exchange.header("content-type") ?? "");
+  return isBare ? maxMessageBytes : maxMessageBytes + ENVELOPE_HEAD_BYTES;
 }
 
 const NOTHING_YET: GatheredBody = { pieces: [], isWhole: false };

@@ -39,9 +39,9 @@ export class DirectVerify implements DirectRpc {
       // What had to be waited for is answered as the facts have it now.
       const isLate = decision instanceof Promise;
       const verification = isLate ? verifier.recheck(await abortable(decision, left.signal)) : decision;
+      context.outcome = { verdict: verification.verdict, source: verification.source };
       const encoded = this.#encode(form, verification);
       place?.hold(encoded.length);
-      context.outcome = { verdict: verification.verdict, source: verification.source };
       return (await form.answer(exchange, encoded)) ? undefined : connectErrorFrom(canceled());
     } catch (thrown) {
       context.thrown = thrown;

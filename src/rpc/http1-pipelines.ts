@@ -4,9 +4,9 @@ import { Turns } from "../http2/turns.ts";
 
 /** Requests that a client may have sent over HTTP/1.1 before it has the answer to the first. */
 const MAX_PIPELINED = 32;
-/** With so many under way no more is read. What was read may hold some more. */
+/** With so many under way no more is parsed. What was parsed last may hold some more. */
 const ENOUGH = 8;
-/** What is read of one connection before all others get their turn: a score of small requests. */
+/** What is parsed of one connection before all others get their turn: a score of small requests. */
 const SLICE_BYTES = 4 * 1024;
 
 type Parse = (bytes: Buffer) => void;
@@ -47,14 +47,16 @@ export class Http1Pipelines {
   }
 }
 
-/** One connection. */
+/**
+ * One connection. What is not parsed yet goes back into the socket, so that its end comes after it, and so that node:http, which
+ * pauses the socket for requests that nobody reads and for answers that nobody takes, has its way with it too.
+ */
 class Pipeline {
   readonly #socket: Socket;
   readonly #turns: Turns;
   readonly #responses = new Set<ServerResponse>();
-  /** What has come and has not been parsed. */
-  #held: Buffer | undefined;
-  #parse: Parse | undefined;
+  /** Whether input is held back here, whoever resumes the socket. */
+  #isHeld = false;
   #isWaiting = false;
 
   constructor(socket: Socket, turns: Turns) {
@@ -72,45 +74,54 @@ class Pipeline {
     this.#responses.add(response);
     response.once("close", () => {
       this.#responses.delete(response);
-      if (this.#held !== undefined) this.#wait();
+      if (this.#isHeld) this.#wait();
     });
     return true;
   }
 
   take(chunk: Buffer, parse: Parse): void {
-    this.#parse = parse;
-    this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
-    if (!this.#isWaiting) this.#read();
+    if (this.#isHeld || this.#hasEnough) {
+      this.#isHeld = true;
+      this.#putBack(chunk);
+      return;
+    }
+    const socket = this.#socket;
+    parse(chunk.subarray(0, SLICE_BYTES));
+    if (socket.destroyed) return;
+    // Else by node:http, which resumes it by itself.
+    if (!socket.isPaused()) {
+      const isAll = chunk.length <= SLICE_BYTES && socket.readableLength === 0;
+      if (isAll && !this.#hasEnough) return;
+      this.#isHeld = true;
+      this.#wait();
+    }
+    this.#putBack(chunk.subarray(SLICE_BYTES));
+  }
+
+  /** Into a socket that is paused: one that flows would give it out again at once. */
+  #putBack(bytes: Buffer): void {
+    this.#socket.pause();
+    if (bytes.length > 0) this.#socket.unshift(bytes);
+  }
+
+  get #hasEnough(): boolean {
+    return this.#responses.size >= ENOUGH;
   }
 
   #wait(): void {
-    if (this.#isWaiting) return;
+    if (this.#isWaiting || this.#hasEnough) return;
     this.#isWaiting = true;
     this.#turns.wait(this.#onTurn);
   }
 
   readonly #onTurn = (): void => {
     this.#isWaiting = false;
-    this.#read();
+    if (this.#socket.destroyed) return;
+    this.#isHeld = false;
+    this.#socket.resume();
   };
 
-  #read(): void {
-    const held = this.#held;
-    if (held === undefined || this.#socket.destroyed) return;
-    if (this.#responses.size < ENOUGH) {
-      this.#held = held.length > SLICE_BYTES ? held.subarray(SLICE_BYTES) : undefined;
-      this.#parse?.(held.subarray(0, SLICE_BYTES));
-      if (this.#held === undefined) {
-        this.#socket.resume();
-        return;
-      }
-      this.#wait();
-    }
-    this.#socket.pause();
-  }
-
   #onClose(): void {
-    this.#held = undefined;
     for (const response of this.#responses) {
       response.destroy();
       // One that has not got the connection yet would never say so by itself.

@@ -20,7 +20,7 @@ export interface GatheredBody {
  * @throws ConnectError DEADLINE_EXCEEDED, CANCELED; GatewayError OVERLOADED
  */
 export function gatherBody(
-  exchange: Exchange,
+  exchange: Pick<Exchange, "read">,
   limitMs: number,
   maxBytes: number,
   place: CallPlace | undefined,
@@ -33,7 +33,11 @@ export function gatherBody(
   });
 }
 
-async function gather(exchange: Exchange, maxBytes: number, place: CallPlace | undefined): Promise<GatheredBody> {
+async function gather(
+  exchange: Pick<Exchange, "read">,
+  maxBytes: number,
+  place: CallPlace | undefined,
+): Promise<GatheredBody> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   while (bytes <= maxBytes) {

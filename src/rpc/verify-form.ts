@@ -65,7 +65,7 @@ function connectForm(contentType: string, codec: Pick<VerifyForm, "read" | "enco
     ...codec,
     async answer(exchange, encoded) {
       const length = String(encoded.byteLength);
-      exchange.writeHead(200, { "content-type": contentType, "accept-encoding": "gzip", "content-length": length });
+      exchange.writeHead(200, { "content-type": contentType, "content-length": length });
       const isRead = await exchange.write(encoded);
       if (isRead) exchange.end();
       return isRead;
