@@ -3,7 +3,7 @@ import { formatCursor } from "../../src/token/cursor.ts";
 import { GatewayError, type Reason } from "../../src/token/errors.ts";
 import { createDomain, type Domain, verifyRequest } from "../support/domain.ts";
 import { BILLING, REPORTS, secretOf, token, tokenId } from "../support/tokens.ts";
-import { MAX_BYTES, startTwins, type Twins } from "./direct-verify-fixture.ts";
+import { exchange, MAX_BYTES, startTwins, type Twins } from "./direct-verify-fixture.ts";
 import { askOf, type Fields, FORMS } from "./direct-verify-forms.ts";
 
 let domain: Domain;
@@ -128,7 +128,6 @@ describe.each(Object.entries(FORMS))("over %s the direct path answers as the fra
 
   it.each([
     ["59999", true],
-    ["0", true],
     ["9999999999", !form.headers["content-type"]?.startsWith("application/grpc")],
     ["99999999", true],
     ["-1", false],
@@ -140,8 +139,19 @@ describe.each(Object.entries(FORMS))("over %s the direct path answers as the fra
     await twins.same(askOf(form, known, timeoutHeader(ms)), isDirect);
   });
 
+  it("a deadline that has passed, whatever of the body came before it was noticed", async () => {
+    const ask = askOf(form, known, timeoutHeader("0"));
+    const [direct, framework] = await Promise.all(
+      [twins.direct, twins.framework].map(({ server }) => exchange(server, ask)),
+    );
+    expect(direct?.status).toBe(framework?.status);
+    await twins.sameReports();
+    expect(twins.reports()).toMatchObject([{ code: "DEADLINE_EXCEEDED", reason: "DEADLINE_EXCEEDED" }]);
+    expect(domain.upstream.verifyCount).toBe(0);
+  });
+
   it("a deadline that passes while Clerk is asked", async () => {
-    await twins.same(askOf(form, known, timeoutHeader("30")), true);
+    await twins.same(askOf(form, known, timeoutHeader("500")), true);
     expect(twins.reports()).toMatchObject([{ code: "DEADLINE_EXCEEDED", reason: "DEADLINE_EXCEEDED" }]);
   });
 
