@@ -57,7 +57,8 @@ if (options.help) {
 /** The gateway has a core of its own where there are two: what the attackers' costs is not its doing. */
 const CORES = planCores();
 moveProcess(CORES.load);
-print(`${CORES.remark}; ${takePrecedence()}`);
+// On the gateway's own core it would keep the gateway waiting.
+print(CORES.server === CORES.load ? CORES.remark : `${CORES.remark}; ${takePrecedence()}`);
 
 let failures = 0;
 for (const victim of VICTIMS) {
