@@ -32,7 +32,7 @@ export class DigestIndex {
 
   /** The record of a digest; -1 when it has none. */
   find(digest: TokenDigest): number {
-    return ((this.#entries[this.#placeOf(digest)] ?? 0) & SLOT_MASK) - 1;
+    return (this.#entryAt(this.#placeOf(digest)) & SLOT_MASK) - 1;
   }
 
   /** Makes a record that of a digest which has none. */
@@ -45,9 +45,9 @@ export class DigestIndex {
   /** Those behind it move up, as far as they were displaced, so that nobody looks for them in vain. */
   remove(slot: number): void {
     let hole = this.#homeOf(slot);
-    while (((this.#entries[hole] ?? 0) & SLOT_MASK) !== slot + 1) hole = (hole + 1) & this.#mask;
+    while ((this.#entryAt(hole) & SLOT_MASK) !== slot + 1) hole = (hole + 1) & this.#mask;
     let place = (hole + 1) & this.#mask;
-    for (let moved = this.#entries[place] ?? 0; moved !== 0; moved = this.#entries[place] ?? 0) {
+    for (let moved = this.#entryAt(place); moved !== 0; moved = this.#entryAt(place)) {
       const home = this.#homeOf((moved & SLOT_MASK) - 1);
       if (((place - home) & this.#mask) >= ((place - hole) & this.#mask)) {
         this.#entries[hole] = moved;
@@ -67,7 +67,7 @@ export class DigestIndex {
     const tag = wordOf(digest, 1) & TAG_MASK;
     let place = wordOf(digest, 0) & this.#mask;
     for (;;) {
-      const entry = this.#entries[place] ?? 0;
+      const entry = this.#entryAt(place);
       if (entry === 0) return place;
       if ((entry & TAG_MASK) === tag && this.#matches((entry & SLOT_MASK) - 1, digest)) return place;
       place = (place + 1) & this.#mask;
@@ -80,6 +80,11 @@ export class DigestIndex {
       if (this.#records[at + word] !== wordOf(digest, word)) return false;
     }
     return true;
+  }
+
+  /** 0 for none. */
+  #entryAt(place: number): number {
+    return this.#entries[place] ?? 0;
   }
 
   #homeOf(slot: number): number {

@@ -95,7 +95,7 @@ export class KnownTokens {
     const slot = this.#index.find(digest);
     if (slot >= 0) {
       const at = slot * RECORD_WORDS + ANSWER_AND_USE;
-      this.#words[at] = (this.#words[at] ?? 0) | 1;
+      this.#words[at] = this.#wordAt(at) | 1;
     }
     return slot;
   }
@@ -154,7 +154,7 @@ export class KnownTokens {
     this.#use(edition);
     const at = slot * RECORD_WORDS;
     this.#keep(slot, encoded);
-    if ((this.#words[at + ANSWER_AND_USE] ?? 0) <= 1) return false;
+    if (this.#wordAt(at + ANSWER_AND_USE) <= 1) return false;
     this.#numbers[slot * RECORD_NUMBERS + UNTIL] = untilMs;
     this.#numbers[slot * RECORD_NUMBERS + EXPIRES] = expiresAtMs;
     this.#words[at + GENERATION] = this.#generation;
@@ -165,12 +165,12 @@ export class KnownTokens {
   standing(slot: number, edition: object, nowMs: number, wallMs: number): KeptAnswer | undefined {
     this.#use(edition);
     if (this.#words[slot * RECORD_WORDS + GENERATION] !== this.#generation) return undefined;
-    const untilMs = this.#numbers[slot * RECORD_NUMBERS + UNTIL] ?? 0;
-    const expiresAtMs = this.#numbers[slot * RECORD_NUMBERS + EXPIRES] ?? 0;
+    const untilMs = this.#numberAt(slot * RECORD_NUMBERS + UNTIL);
+    const expiresAtMs = this.#numberAt(slot * RECORD_NUMBERS + EXPIRES);
     if (nowMs >= untilMs || wallMs >= expiresAtMs) return undefined;
     const kept = this.#kept;
     kept.from = slot * RECORD_BYTES + HEAD_BYTES;
-    kept.to = kept.from + ((this.#words[slot * RECORD_WORDS + ANSWER_AND_USE] ?? 0) >>> 1);
+    kept.to = kept.from + (this.#wordAt(slot * RECORD_WORDS + ANSWER_AND_USE) >>> 1);
     return kept;
   }
 
@@ -183,11 +183,19 @@ export class KnownTokens {
     for (let at = GENERATION; at < this.#words.length; at += RECORD_WORDS) this.#words[at] = 0;
   }
 
+  #wordAt(at: number): number {
+    return this.#words[at] ?? 0;
+  }
+
+  #numberAt(at: number): number {
+    return this.#numbers[at] ?? 0;
+  }
+
   #keep(slot: number, encoded: string | undefined): void {
     if (encoded === undefined || encoded.length > MAX_ANSWER_BYTES) return;
     this.#bytes.write(encoded, slot * RECORD_BYTES + HEAD_BYTES, "latin1");
     const at = slot * RECORD_WORDS + ANSWER_AND_USE;
-    this.#words[at] = (encoded.length << 1) | ((this.#words[at] ?? 0) & 1);
+    this.#words[at] = (encoded.length << 1) | (this.#wordAt(at) & 1);
   }
 
   #use(edition: object): void {
@@ -199,7 +207,7 @@ export class KnownTokens {
   #occupy(): number {
     const slot = this.#vacant > 0 ? this.#vacant - 1 : this.#slots;
     const at = slot * RECORD_WORDS + NEXT_VACANT;
-    if (this.#vacant > 0) this.#vacant = this.#words[at] ?? 0;
+    if (this.#vacant > 0) this.#vacant = this.#wordAt(at);
     else this.#slots += 1;
     this.#words[at] = OCCUPIED;
     this.#packed.drop(slot);
@@ -213,7 +221,7 @@ export class KnownTokens {
     this.#words[at + NEXT_VACANT] = this.#vacant;
     this.#vacant = slot + 1;
     this.size -= 1;
-    this.bytes -= this.#words[at + SIZE] ?? 0;
+    this.bytes -= this.#wordAt(at + SIZE);
   }
 
   #unpack(slot: number): KnownToken | undefined {
@@ -243,7 +251,7 @@ export class KnownTokens {
       if (this.#hand >= this.#slots) this.#hand = 0;
       if (this.#words[this.#hand * RECORD_WORDS + NEXT_VACANT] !== OCCUPIED) continue;
       const at = this.#hand * RECORD_WORDS + ANSWER_AND_USE;
-      const word = this.#words[at] ?? 0;
+      const word = this.#wordAt(at);
       steps += 1;
       if ((word & 1) === 0 || steps > MAX_HAND_STEPS) break;
       this.#words[at] = word & ~1;

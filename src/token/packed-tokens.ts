@@ -69,15 +69,15 @@ export class PackedTokens {
   /** What was packed; `undefined` where nothing was. */
   unpack(slot: number): KnownToken | undefined {
     const at = slot * PLACE_WORDS;
-    const length = this.#words[at + LENGTH] ?? 0;
+    const length = this.#wordAt(slot, LENGTH);
     if (length === 0) return undefined;
     const from = slot * PLACE_BYTES + HEAD_BYTES;
     const fields: Fields = JSON.parse(this.#bytes.toString("utf8", from, from + length));
     return {
       token: tokenOf(fields),
-      observedAtMonotonicMs: this.#numbers[slot * PLACE_NUMBERS + OBSERVED_AT_MONOTONIC] ?? 0,
-      observedAtMs: this.#numbers[slot * PLACE_NUMBERS + OBSERVED_AT] ?? 0,
-      uses: this.#words[at + USES] ?? 0,
+      observedAtMonotonicMs: this.#numberAt(slot, OBSERVED_AT_MONOTONIC),
+      observedAtMs: this.#numberAt(slot, OBSERVED_AT),
+      uses: this.#wordAt(slot, USES),
       isRenewing: this.#words[at + IS_RENEWING] === 1,
       valid: undefined,
       clearIn: undefined,
@@ -90,6 +90,14 @@ export class PackedTokens {
     const at = slot * PLACE_WORDS + LENGTH;
     // What is not written takes no memory: what is never packed, as JWTs that are checked here, needs none.
     if (this.#words[at] !== 0) this.#words[at] = 0;
+  }
+
+  #wordAt(slot: number, word: number): number {
+    return this.#words[slot * PLACE_WORDS + word] ?? 0;
+  }
+
+  #numberAt(slot: number, number: number): number {
+    return this.#numbers[slot * PLACE_NUMBERS + number] ?? 0;
   }
 
   #write(slot: number, { token, signed, observedAtMonotonicMs, observedAtMs }: KnownToken): boolean {
