@@ -42,6 +42,6 @@ STOPSIGNAL SIGTERM
 # Asks the gateway at 127.0.0.1:50051. Where it listens elsewhere, say so in GATEWAY_URL.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["node", "dist/main.js", "health", "--timeout", "3s"]
 # node is process 1 and handles SIGTERM itself: no shell and no init in between.
-# --single-threaded-gc: docs/decisions/0028.
-ENTRYPOINT ["node", "--single-threaded-gc", "dist/main.js"]
+# --v8-pool-size=1: docs/decisions/0028.
+ENTRYPOINT ["node", "--v8-pool-size=1", "dist/main.js"]
 CMD ["serve"]

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --single-threaded-gc
+#!/usr/bin/env -S node --v8-pool-size=1
 import { setFlagsFromString } from "node:v8";
 
 /*

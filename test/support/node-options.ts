@@ -1,2 +1,2 @@
 /** The options of Node.js that the image and the package's command start the gateway with. */
-export const NODE_OPTIONS: readonly string[] = ["--single-threaded-gc"];
+export const NODE_OPTIONS: readonly string[] = ["--v8-pool-size=1"];
