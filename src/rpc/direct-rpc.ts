@@ -18,8 +18,8 @@ export interface DirectCall {
 }
 
 /**
- * An RPC that is served without the RPC framework where a call of it is nothing out of the ordinary: that costs a tenth of the
- * processor's time and of the memory.
+ * An RPC that is served without the RPC framework where a call of it is nothing out of the ordinary: that costs a fraction of the
+ * processor's time and of the memory (docs/performance.md).
  */
 export interface DirectRpc {
   /** `/package.Service/Method` */

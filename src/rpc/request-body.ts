@@ -13,7 +13,7 @@ export interface GatheredBody {
 
 /**
  * The body once it is whole, or once there are more than `maxBytes` of it. In place of handing it on as it comes, because a
- * call that waits for its body in the RPC framework's pipeline takes sixty kibibytes, and here two.
+ * call that waits for its body in the RPC framework's pipeline takes tens of kibibytes, and here a few objects.
  *
  * @param limitMs within which it must have come
  * @param place where its bytes are counted

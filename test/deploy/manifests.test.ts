@@ -137,6 +137,16 @@ describe("the image", () => {
   });
 });
 
+describe("the package", () => {
+  it("starts Node.js as the image does, by its command and by npm start", () => {
+    const root = resolve(import.meta.dirname, "../..");
+    const { scripts } = JSON.parse(readFileSync(resolve(root, "package.json"), "utf8"));
+    const [shebang] = readFileSync(resolve(root, "src/main.ts"), "utf8").split("\n");
+    expect(scripts.start).toBe(`node ${NODE_OPTIONS.join(" ")} dist/main.js dev`);
+    expect(shebang).toBe(`#!/usr/bin/env -S node ${NODE_OPTIONS.join(" ")}`);
+  });
+});
+
 describe("the chart", () => {
   it("has the version of the package", () => {
     const { version } = JSON.parse(read("package.json")) as { version: string };
