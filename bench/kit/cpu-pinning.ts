@@ -1,6 +1,7 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { findProgram } from "./find-program.ts";
+import { groupOf } from "./process-usage.ts";
 
 /** Which cores do what. A core may have several tasks where there are few. */
 export interface Cores {
@@ -55,6 +56,21 @@ export function pinned(
 export function moveProcess(core: number | undefined, pid = process.pid): void {
   if (core === undefined) return;
   execFileSync("taskset", ["--all-tasks", "--pid", "--cpu-list", `${core}`, `${pid}`], { stdio: "ignore" });
+}
+
+/**
+ * Moves this process and whatever the same command has started, until this one ends: npm and the compiler of TypeScript
+ * wait for it, collect their garbage meanwhile and would take the server's core to do so, for 4 ms at a time.
+ */
+export function moveCommand({ load, all }: Cores): void {
+  if (load === undefined) return;
+  const members = groupOf(process.pid);
+  const move = (list: readonly number[]) => {
+    // One of them may have ended.
+    for (const pid of members) spawnSync("taskset", ["--all-tasks", "--pid", "--cpu-list", list.join(), `${pid}`]);
+  };
+  move([load]);
+  process.once("exit", () => move(all));
 }
 
 /** `0-2,5` as numbers. */

@@ -24,6 +24,8 @@ export function usageOf(pid: number): Usage {
 export interface ProcessStat {
   readonly pid: number;
   readonly parent: number;
+  /** Its process group, by the id of the process that leads it. */
+  readonly group: number;
   /** User and system time, in ticks. */
   readonly ticks: number;
 }
@@ -35,8 +37,15 @@ export function parseStat(line: string): ProcessStat | undefined {
   const pid = Number.parseInt(line, 10);
   // Counted from 1, as proc(5) does, the state after the name is field 3.
   const field = (number: number) => Number(fields[number - 3]);
-  const [parent, ticks] = [field(4), field(14) + field(15)];
-  return close < 0 || Number.isNaN(pid + parent + ticks) ? undefined : { pid, parent, ticks };
+  const [parent, group, ticks] = [field(4), field(5), field(14) + field(15)];
+  return close < 0 || Number.isNaN(pid + parent + group + ticks) ? undefined : { pid, parent, group, ticks };
+}
+
+/** The processes of the group that a process is in: what one line of a shell has started, npm and its like included. */
+export function groupOf(pid: number): number[] {
+  const all = readAll();
+  const group = all.find((stat) => stat.pid === pid)?.group;
+  return all.filter((stat) => stat.group === group).map((stat) => stat.pid);
 }
 
 /** The process and its descendants. */

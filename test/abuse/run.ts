@@ -7,7 +7,7 @@
  * Exit code 0: the gateway outlived all of it and the innocent was always answered from memory. 1: not.
  */
 import { parseArgs } from "node:util";
-import { moveProcess, planCores } from "../../bench/kit/cpu-pinning.ts";
+import { moveCommand, moveProcess, planCores } from "../../bench/kit/cpu-pinning.ts";
 import type { Attack } from "./attack.ts";
 import { AttackerProcess } from "./attacker-process.ts";
 import { ATTACKS } from "./attacks/all.ts";
@@ -56,7 +56,7 @@ if (options.help) {
 
 /** The gateway has a core of its own where there are two: what the attackers' costs is not its doing. */
 const CORES = planCores();
-moveProcess(CORES.load);
+moveCommand(CORES);
 // On the gateway's own core it would keep the gateway waiting.
 print(CORES.server === CORES.load ? CORES.remark : `${CORES.remark}; ${takePrecedence()}`);
 

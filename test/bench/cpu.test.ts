@@ -1,6 +1,7 @@
+import { spawn } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { assignCores, parseCpuList, pinned } from "../../bench/kit/cpu-pinning.ts";
-import { familyOf, parseStat } from "../../bench/kit/process-usage.ts";
+import { familyOf, groupOf, parseStat } from "../../bench/kit/process-usage.ts";
 
 describe("the cores", () => {
   it("are read from a list of ranges", () => {
@@ -27,10 +28,24 @@ describe("the cores", () => {
   });
 });
 
+describe.runIf(process.platform === "linux")("the processes of one command", () => {
+  it("are those of the same group, without one that was set apart", async () => {
+    const [together, apart] = [false, true].map((detached) => spawn("sleep", ["60"], { detached, stdio: "ignore" }));
+    try {
+      const members = groupOf(process.pid);
+      expect(members).toContain(process.pid);
+      expect(members).toContain(together?.pid);
+      expect(members).not.toContain(apart?.pid);
+    } finally {
+      for (const child of [together, apart]) child?.kill();
+    }
+  });
+});
+
 describe("the time that a process has used", () => {
   it("is user and system time, whatever its name holds", () => {
-    const line = "42 (a (b) c) S 7 42 42 0 -1 4194304 1 2 3 4 150 50 9 9 20 0 11 0 123 456 789";
-    expect(parseStat(line)).toEqual({ pid: 42, parent: 7, ticks: 200 });
+    const line = "42 (a (b) c) S 7 40 39 0 -1 4194304 1 2 3 4 150 50 9 9 20 0 11 0 123 456 789";
+    expect(parseStat(line)).toEqual({ pid: 42, parent: 7, group: 40, ticks: 200 });
   });
 
   it("is not read from a line that is none", () => {
@@ -39,10 +54,10 @@ describe("the time that a process has used", () => {
 
   it("is that of its descendants too", () => {
     const all = [
-      { pid: 1, parent: 0, ticks: 1 },
-      { pid: 2, parent: 1, ticks: 10 },
-      { pid: 3, parent: 2, ticks: 100 },
-      { pid: 4, parent: 0, ticks: 1000 },
+      { pid: 1, parent: 0, group: 1, ticks: 1 },
+      { pid: 2, parent: 1, group: 1, ticks: 10 },
+      { pid: 3, parent: 2, group: 1, ticks: 100 },
+      { pid: 4, parent: 0, group: 1, ticks: 1000 },
     ];
     expect(familyOf(1, all).map(({ pid }) => pid)).toEqual([1, 2, 3]);
   });
