@@ -62,7 +62,7 @@ export class Connection implements StreamsOwner {
     this.#output = new Output(socket, context.slabs);
     this.#held = new HeldInput(context.heldSlabs);
     this.#streams = new Streams(context, this, this.#output, this.#openedAtMs);
-    this.#reader = new FrameReader(this.#streams, context.limits, () => this.#isSated);
+    this.#reader = new FrameReader(this.#streams, context.limits, context.frameSlabs, () => this.#isSated);
     socket.on("drain", this.#onDrain);
     // A client that has said its last word cannot open windows any more.
     socket.once("end", () => {

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { Connection } from "./connection.ts";
 import { DEFAULT_LIMITS, type EngineLimits } from "./engine-limits.ts";
 import { OUTPUT_BYTES } from "./output.ts";
+import { FRAME_SLAB_BYTES } from "./partial-frame.ts";
 import type { UnreadTotal } from "./receive-window.ts";
 import type { ServerStream } from "./server-stream.ts";
 import { SlabPool } from "./slab-pool.ts";
@@ -33,6 +34,8 @@ export interface EngineContext {
   readonly slabs: SlabPool;
   /** What they keep input in that waits for its turn. */
   readonly heldSlabs: SlabPool;
+  /** What they keep large frames in until they are whole. */
+  readonly frameSlabs: SlabPool;
   /** What every connection reads into: it holds something for as long as that is being looked at. */
   readonly readBuffer: Buffer;
   readonly unread: UnreadTotal;
@@ -75,6 +78,7 @@ export class Http2Engine {
       lanes: new Map(lanes.map((lane) => [lane.path, lane])),
       slabs: new SlabPool(OUTPUT_BYTES),
       heldSlabs: new SlabPool(READ_BYTES),
+      frameSlabs: new SlabPool(FRAME_SLAB_BYTES),
       readBuffer: newReadBuffer(),
       unread: { bytes: 0 },
       streams: { open: 0, refused: 0 },

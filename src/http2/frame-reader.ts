@@ -21,7 +21,9 @@ import {
   WINDOW_UPDATE,
 } from "./frame.ts";
 import { expectConnection, expectLength, expectRequest, expectStream } from "./frame-checks.ts";
+import { PartialFrame } from "./partial-frame.ts";
 import { ConnectionError, ErrorCode } from "./protocol-error.ts";
+import type { SlabPool } from "./slab-pool.ts";
 
 /**
  * Told of each frame, once its form is right. Byte ranges are valid during the call only. What a sink throws ends the
@@ -58,8 +60,6 @@ interface OpenBlock {
   bytes: number;
 }
 
-const EMPTY = Buffer.alloc(0);
-
 /**
  * Cuts the bytes of one client into frames. Frames that lie whole in a chunk, as nearly all do, are read where they are;
  * of one that does not only its own bytes are copied.
@@ -71,24 +71,26 @@ export class FrameReader {
   /** Bytes of the preface still to come. */
   #prefaceLeft = PREFACE.length;
   #sawSettings = false;
-  /** The beginning of a frame whose end has not come: so many bytes of a buffer that may be larger. */
-  #rest = EMPTY;
-  #restBytes = 0;
+  readonly #partial: PartialFrame;
   /** How often a frame or a header block came to its end, modulo 2^32: tells one that is slow from many in a row. */
   completions = 0;
   /** A header block whose end has not come: nothing else may come before it (RFC 9113, 4.3). */
   #block: OpenBlock | undefined;
 
-  /** @param isSated whether enough has been read for now */
-  constructor(sink: FrameSink, limits: EngineLimits, isSated: () => boolean) {
+  /**
+   * @param slabs of FRAME_SLAB_BYTES
+   * @param isSated whether enough has been read for now
+   */
+  constructor(sink: FrameSink, limits: EngineLimits, slabs: SlabPool, isSated: () => boolean) {
     this.#sink = sink;
     this.#limits = limits;
+    this.#partial = new PartialFrame(slabs);
     this.#isSated = isSated;
   }
 
   /** Whether the client is in the middle of a frame or of a header block. */
   get isMidway(): boolean {
-    return this.#restBytes > 0 || this.#block !== undefined;
+    return this.#partial.length > 0 || this.#block !== undefined;
   }
 
   /**
@@ -98,7 +100,7 @@ export class FrameReader {
    */
   read(bytes: Buffer, length: number): number {
     let position = this.#prefaceLeft > 0 ? this.#readPreface(bytes, length) : 0;
-    if (this.#restBytes > 0) position = this.#finishFrame(bytes, position, length);
+    if (this.#partial.length > 0) position = this.#finishFrame(bytes, position, length);
     while (length - position >= FRAME_HEADER_BYTES) {
       if (this.#isSated()) return position;
       const end = position + FRAME_HEADER_BYTES + lengthAt(bytes, position);
@@ -106,7 +108,7 @@ export class FrameReader {
       this.#readFrame(bytes, position, end);
       position = end;
     }
-    if (position < length) this.#keep(bytes, position, length, length - position);
+    if (position < length) this.#partial.add(bytes, position, length, length - position);
     return length;
   }
 
@@ -122,31 +124,15 @@ export class FrameReader {
 
   /** Adds to the frame that an earlier chunk began what `bytes[position, length)` has of it. Returns where the next begins. */
   #finishFrame(bytes: Buffer, position: number, length: number): number {
-    let at = this.#keep(bytes, position, length, FRAME_HEADER_BYTES);
-    if (this.#restBytes < FRAME_HEADER_BYTES) return at;
-    const end = FRAME_HEADER_BYTES + lengthAt(this.#rest, 0);
-    at = this.#keep(bytes, at, length, end);
-    if (this.#restBytes < end) return at;
-    const frame = this.#rest;
-    this.#rest = EMPTY;
-    this.#restBytes = 0;
-    this.#readFrame(frame, 0, end);
+    const partial = this.#partial;
+    let at = partial.add(bytes, position, length, FRAME_HEADER_BYTES);
+    if (partial.length < FRAME_HEADER_BYTES) return at;
+    const end = FRAME_HEADER_BYTES + lengthAt(partial.bytes, 0);
+    at = partial.add(bytes, at, length, end);
+    if (partial.length < end) return at;
+    this.#readFrame(partial.bytes, 0, end);
+    partial.drop();
     return at;
-  }
-
-  /** Adds `bytes[start, end)` to the rest, until that has `upTo` bytes. Returns where it stopped. */
-  #keep(bytes: Buffer, start: number, end: number, upTo: number): number {
-    const to = Math.min(end, start + Math.max(0, upTo - this.#restBytes));
-    const length = this.#restBytes + to - start;
-    if (length > this.#rest.length) {
-      // Twice as much each time, lest a frame that comes byte by byte be copied for every byte.
-      const larger = Buffer.allocUnsafeSlow(Math.max(length, Math.min(upTo, 2 * this.#rest.length)));
-      this.#rest.copy(larger, 0, 0, this.#restBytes);
-      this.#rest = larger;
-    }
-    bytes.copy(this.#rest, this.#restBytes, start, to);
-    this.#restBytes = length;
-    return to;
   }
 
   #readFrame(bytes: Buffer, at: number, end: number): void {
