@@ -11,18 +11,45 @@ export function newReadBuffer(): Buffer {
   return Buffer.allocUnsafeSlow(READ_BYTES);
 }
 
+/** What TLS gives at once: a record of the protocol. */
+const RECORD_BYTES = 16 * 1024;
+
 /**
  * Reads a socket, of which the first bytes may have been put back, and returns the socket to use in its place.
  *
- * Node gives each read a buffer of its own; here all connections of a process read into one (`onread` of node:net), which
- * halves what a read costs. Servers cannot be told so: the connection moves from the socket they made to another one. Where
- * that is not possible, as over TLS, the socket is read the ordinary way. See docs/decisions/0017.
+ * Node gives each read a buffer of its own; here all connections in clear text of a process read into one (`onread` of node:net),
+ * which halves what a read costs, and each one over TLS reads into one of its own. Servers cannot be told so: a connection in clear text
+ * moves from the socket they made to another one, one over TLS is told afterwards. Where that is not possible the socket is read the
+ * ordinary way. See docs/decisions/0017.
  */
 export function readSocket(socket: Socket, buffer: Buffer, onRead: OnRead): Socket {
   const moved = moveToBuffer(socket, buffer, onRead);
   if (moved !== undefined) return moved;
   socket.on("data", (chunk: Buffer) => onRead(chunk, chunk.length));
+  if (socket instanceof TLSSocket) readRecordsInto(Buffer.allocUnsafeSlow(RECORD_BYTES), socket, onRead);
   return socket;
+}
+
+/** Where a socket keeps the options of `onread`, by what these are called. Not a public interface. */
+const ONREAD = new Map(symbolsOf(new Socket({ onread: { buffer: Buffer.alloc(1), callback: () => true } } as object)));
+
+/**
+ * Has a TLS socket read into a buffer, which nobody else may read into: writing may read, too, and what another client sent must
+ * never be found where this one's was. All else stays as it is, `data` for what comes while the socket is paused included.
+ */
+function readRecordsInto(buffer: Buffer, socket: TLSSocket, onRead: OnRead): void {
+  const [place, callback, generator] = ["kBuffer", "kBufferCb", "kBufferGen"].map((name) => ONREAD.get(name));
+  const handle: Partial<Handle> | null | undefined = Reflect.get(socket, "_handle");
+  if (place === undefined || callback === undefined || generator === undefined || !isHandle(handle)) return;
+  Reflect.set(socket, place, buffer);
+  Reflect.set(socket, generator, null);
+  Reflect.set(socket, callback, (length: number) => {
+    // Records that came with the one after which it was paused are given all the same. They keep their order.
+    if (socket.isPaused() || socket.readableLength > 0) return socket.push(Buffer.from(buffer.subarray(0, length)));
+    onRead(buffer, length);
+    return true;
+  });
+  handle.useUserBuffer(buffer);
 }
 
 function moveToBuffer(socket: Socket, buffer: Buffer, onRead: OnRead): Socket | undefined {
@@ -44,6 +71,10 @@ function moveToBuffer(socket: Socket, buffer: Buffer, onRead: OnRead): Socket | 
   moved.once("close", () => socket.destroy());
   socket.once("close", () => moved.destroy());
   return moved;
+}
+
+function symbolsOf(socket: Socket): (readonly [string | undefined, symbol])[] {
+  return Object.getOwnPropertySymbols(socket).map((symbol) => [symbol.description, symbol]);
 }
 
 /** What node:net has of the operating system's socket, as far as it is used here. Not a public interface. */

@@ -1,16 +1,24 @@
 import { once } from "node:events";
 import net from "node:net";
+import tls from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Http2Engine } from "../../src/http2/engine.ts";
+import { makeCertificate } from "../support/certificates.ts";
 import { Call, serve } from "./kit/call.ts";
 import { eventually, startEngine } from "./kit/engine-fixture.ts";
-import { data, opening, request, settingsAck } from "./kit/frames.ts";
+import { data, opening, repeat, request, settingsAck } from "./kit/frames.ts";
 import { connectRaw } from "./kit/raw-client.ts";
 
-describe("connections that read into one buffer", () => {
+const { cert, key } = makeCertificate();
+const CARRIERS = [
+  { carrier: "TCP", server: {}, client: {} },
+  { carrier: "TLS", server: { tls: { cert, key } }, client: { ca: cert } },
+];
+
+describe.each(CARRIERS)("connections over $carrier that read into a buffer", ({ carrier, server, client: options }) => {
   it("get the bytes of their own clients, however these are cut", async () => {
-    await using engine = await startEngine();
-    const clients = await Promise.all(Array.from({ length: 4 }, () => connectRaw(engine.port)));
+    await using engine = await startEngine(server);
+    const clients = await Promise.all(Array.from({ length: 4 }, () => connectRaw(engine.port, options)));
     const bodies = clients.map((_, at) => Buffer.alloc(5000, `client ${at}, `));
     const requests = bodies.map((body) => Buffer.concat([request(1, "/echo", false), data(1, body, { end: true })]));
     const longest = Math.max(...requests.map(({ length }) => length));
@@ -18,14 +26,64 @@ describe("connections that read into one buffer", () => {
       clients.forEach((client, index) => void client.socket.write(requests[index]?.subarray(at, at + 1217) ?? ""));
       // In turn, so that what one of them is in the middle of has to outlast the others' reads.
       const so = Math.min(longest, at + 1217);
-      await engine.eventually(() => engine.sockets.every(({ bytesRead }) => bytesRead >= so));
+      if (carrier === "TCP") await engine.eventually(() => engine.sockets.every(({ bytesRead }) => bytesRead >= so));
     }
     for (const [at, client] of clients.entries()) {
       expect((await client.answer(1)).body.equals(bodies[at] ?? Buffer.alloc(0))).toBe(true);
       client.socket.destroy();
     }
   });
+
+  it("get all that comes at once, in its order, though they are paused in the middle of it", async () => {
+    await using engine = await startEngine(server);
+    using client = await connectRaw(engine.port, options);
+    client.send(repeat(MANY, (at) => request(2 * at + 1, `/size/${at % 10}/${"x".repeat(100)}`)));
+    await engine.eventually(() => engine.calls.length === MANY);
+    expect(engine.calls.map(({ stream }) => stream.id)).toEqual(Array.from({ length: MANY }, (_, at) => 2 * at + 1));
+  });
 });
+
+describe("a connection over TLS", () => {
+  it("has a buffer that no other connection reads into", async () => {
+    await using engine = await startEngine({ tls: { cert, key } });
+    using _one = await connectRaw(engine.port, { ca: cert });
+    using _other = await connectRaw(engine.port, { ca: cert });
+    await engine.eventually(() => engine.sockets.length === 2);
+    const [one, other] = engine.sockets.map(bufferOf);
+    expect(one).toBeInstanceOf(Buffer);
+    expect(other).toBeInstanceOf(Buffer);
+    expect(one?.buffer).not.toBe(other?.buffer);
+  });
+
+  it("is read the ordinary way where this Node has none that takes a buffer", async () => {
+    const engine = new Http2Engine({
+      lanes: [],
+      onStream: (stream) => serve(new Call(stream)),
+      onError: (error) => {
+        throw error;
+      },
+    });
+    const server = tls.createServer({ cert, key, ALPNProtocols: ["h2"] }, (socket) => {
+      Reflect.set(Reflect.get(socket, "_handle"), "useUserBuffer", undefined);
+      engine.accept(socket);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    using client = await connectRaw(port, { ca: cert });
+    client.send(request(1, "/size/20"));
+    expect((await client.answer(1)).body).toHaveLength(20);
+    engine.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+});
+
+const MANY = 800;
+
+function bufferOf(socket: net.Socket): Buffer | undefined {
+  const symbol = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "kBuffer");
+  return symbol === undefined ? undefined : Reflect.get(socket, symbol);
+}
 
 describe("a connection whose first bytes are there before it is served", () => {
   let server: net.Server;
