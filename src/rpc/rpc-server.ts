@@ -17,6 +17,7 @@ import { deadlineInterceptor } from "./deadline-interceptor.ts";
 import type { DirectRpc } from "./direct-rpc.ts";
 import { createEngineHttp2, type Lanes } from "./engine-http2.ts";
 import { createErrorInterceptor } from "./error-interceptor.ts";
+import { takeTurnsAtHandshakes } from "./handshake-turns.ts";
 import { Http1Pipelines } from "./http1-pipelines.ts";
 import type { Http2Transport } from "./http2-transport.ts";
 import { type ListenAddress, listen, portOf, urlOf } from "./listen.ts";
@@ -179,7 +180,9 @@ function createHttp1Server(
     listener.handle(http1Exchange(request, response, peerOf(request.socket)));
   });
   if (tls === undefined) return http.createServer(HTTP1_OPTIONS, serve);
-  return https.createServer({ ...HTTP1_OPTIONS, ...tlsOptionsOf(tls) }, serve);
+  const server = https.createServer({ ...HTTP1_OPTIONS, ...tlsOptionsOf(tls) }, serve);
+  takeTurnsAtHandshakes(server, PREFACE_TIMEOUT_MS);
+  return server;
 }
 
 function handlersOf(options: RpcListenerOptions, presentError: PresentError): readonly UniversalHandler[] {

@@ -48,6 +48,15 @@ export const FLOODS: readonly Attack[] = [
     },
   },
   {
+    name: "TLS handshakes one after another",
+    over: "tls",
+    options: H2,
+    connections: [100, 500],
+    serve(socket) {
+      socket.destroy();
+    },
+  },
+  {
     name: "CONTINUATION flood (CVE-2024-27316)",
     over: "tcp and tls",
     options: H2,
