@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { writeGoAway, writePing, writePreface } from "./control-frames.ts";
 import type { EngineContext } from "./engine.ts";
 import { MAX_INT31 } from "./frame.ts";
@@ -35,7 +36,7 @@ export class Connection implements StreamsOwner {
   readonly #streams: Streams;
   readonly #openedAtMs = performance.now();
   #isReading = false;
-  readonly #run = new Run();
+  readonly #run: Run;
   #callsBefore = 0;
   #isWaitingForTurn = false;
   /** What has come and is read from the next turn on. */
@@ -60,6 +61,7 @@ export class Connection implements StreamsOwner {
     this.socket = readSocket(accepted, context.readBuffer, (bytes, length) => this.#onChunk(bytes, length));
     const { socket } = this;
     this.#output = new Output(socket, context.slabs);
+    this.#run = new Run(socket instanceof TLSSocket ? "tls" : "clear");
     this.#held = new HeldInput(context.heldSlabs);
     this.#streams = new Streams(context, this, this.#output, this.#openedAtMs);
     this.#reader = new FrameReader(this.#streams, context.limits, context.frameSlabs, () => this.#isSated);

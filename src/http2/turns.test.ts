@@ -1,6 +1,6 @@
 import { setImmediate as round } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { Turns } from "./turns.ts";
+import { Run, Turns } from "./turns.ts";
 
 describe("Turns", () => {
   it("gives one turn in each round of the event loop, in the order of asking", async () => {
@@ -26,5 +26,23 @@ describe("Turns", () => {
     turns.wait(() => had.push("b"));
     while (had.length < 3) await round();
     expect(had).toEqual(["a", "b", "a again"]);
+  });
+});
+
+describe("Run", () => {
+  it.each([
+    ["clear", 64],
+    ["tls", 16],
+  ] as const)("in %s is too long at %i KiB without a pause, and then begins anew", (carrier, kib) => {
+    const run = new Run(carrier);
+    for (let at = 1; at < kib; at++) expect(run.isTooLong(1024, at / 100)).toBe(false);
+    expect(run.isTooLong(1024, 1)).toBe(true);
+    expect(run.isTooLong(1024, 1)).toBe(false);
+  });
+
+  it("does not count what came before a pause", () => {
+    const run = new Run("tls");
+    expect(run.isTooLong(15 * 1024, 0)).toBe(false);
+    expect(run.isTooLong(15 * 1024, 6)).toBe(false);
   });
 });
