@@ -10,11 +10,11 @@ export interface BenchCaller {
   readonly file: string;
 }
 
-/** One caller with a bearer key, who may verify, within limits that the load does not reach. */
+/** One caller with a bearer key, who may verify, revoke and watch, within limits that the load does not reach. */
 export function makeCaller(folder: string): BenchCaller {
   const key = createCallerKey();
   const limits = { requestsPerSecond: 1_000_000, burst: 1_000_000, concurrency: 100_000 };
-  const callers = [{ name: "load", roles: ["verify"], keys: [fingerprintOf(key)], limits }];
+  const callers = [{ name: "load", roles: ["verify", "revoke", "watch"], keys: [fingerprintOf(key)], limits }];
   const file = join(folder, "callers.json");
   writeFileSync(file, JSON.stringify({ callers }));
   return { authorization: `Bearer ${key}`, file };

@@ -9,14 +9,18 @@ import { RawConnection, type Receiver } from "../load/raw-connection.ts";
 import { grpcHeaderBlock } from "../load/raw-frames.ts";
 import type { Section } from "./section.ts";
 
-const WATCH = grpcHeaderBlock("/m2mgateway.v1.RevocationService/WatchRevocations");
+const WATCH = "/m2mgateway.v1.RevocationService/WatchRevocations";
 const CONNECTIONS = 100;
 const STREAMS_PER_CONNECTION = 50;
 const REVOKES = 20;
 const WAIT_MS = 30_000;
 
+/** For thousands of watchers, whose heartbeats are no part of what is measured. */
+export const WATCHED_ENV = { GATEWAY_WATCH_HEARTBEAT_MS: "60000", GATEWAY_MAX_WATCHERS: "10000" };
+
 /** Streams of revocations that count what they hear. */
 export class Audience {
+  readonly #head: Buffer;
   readonly #connections: RawConnection[] = [];
   #streams = 0;
   #opened = 0;
@@ -24,6 +28,10 @@ export class Audience {
   #id = Buffer.alloc(0);
   #wake = () => {};
   #failure: Error | undefined;
+
+  constructor(authorization: string) {
+    this.#head = grpcHeaderBlock(WATCH, authorization);
+  }
 
   /** Opens streams and waits until each has had its first message: the end of the snapshot of an empty log. */
   async open(address: Address, connections: number, streamsPerConnection: number): Promise<void> {
@@ -33,7 +41,7 @@ export class Audience {
       connection.onFailure = (error) => this.#fail(error);
       this.#connections.push(connection);
       for (let stream = 0; stream < streamsPerConnection; stream += 1) {
-        connection.call(WATCH, framed(Buffer.alloc(0)), this.#receiver());
+        connection.call(this.#head, framed(Buffer.alloc(0)), this.#receiver());
       }
     }
     await this.#until(() => this.#opened === this.#streams);
@@ -90,13 +98,14 @@ export const fanout: Section = {
   name: "fanout",
   about: `one revocation to ${CONNECTIONS * STREAMS_PER_CONNECTION} watchers on ${CONNECTIONS} connections`,
   async run({ world, record }) {
-    // Heartbeats of thousands of streams are no part of what is measured.
-    const gateway = await BenchGateway.start(world, { env: { GATEWAY_WATCH_HEARTBEAT_MS: "60000" } });
-    const audience = new Audience();
+    const { authorization } = world.caller;
+    const gateway = await BenchGateway.start(world, { env: WATCHED_ENV });
+    const audience = new Audience(authorization);
     const sessionManager = new Http2SessionManager(`http://${gateway.address.text}`);
     try {
       const baseUrl = `http://${gateway.address.text}`;
       const tokens = createClient(TokenService, createGrpcTransport({ baseUrl, sessionManager }));
+      const headers = { authorization };
       const startedAtMs = performance.now();
       await audience.open(gateway.address, CONNECTIONS, STREAMS_PER_CONNECTION);
       const openedMs = performance.now() - startedAtMs;
@@ -105,7 +114,9 @@ export const fanout: Section = {
         const value = await world.emulator.mint();
         const askedAtMs = performance.now();
         const heard = audience.allHear(value).then(() => performance.now());
-        const acknowledged = tokens.revokeToken({ target: { case: "tokenId", value } }).then(() => performance.now());
+        const acknowledged = tokens
+          .revokeToken({ target: { case: "tokenId", value } }, { headers })
+          .then(() => performance.now());
         const [heardAtMs, ackAtMs] = await Promise.all([heard, acknowledged]);
         lastMs?.push(heardAtMs - askedAtMs);
         afterAckMs?.push(Math.max(0, heardAtMs - ackAtMs));

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { BenchGateway } from "../kit/bench-gateway.ts";
 import { rounded } from "../kit/statistics.ts";
 import { RawConnection } from "../load/raw-connection.ts";
-import { Audience } from "./fanout.ts";
+import { Audience, WATCHED_ENV } from "./fanout.ts";
 import type { Section } from "./section.ts";
 
 const CONNECTIONS = 2_000;
@@ -15,8 +15,8 @@ export const memory: Section = {
   name: "memory",
   about: "resident memory of the gateway for each idle connection and each open stream",
   async run({ world, record }) {
-    const gateway = await BenchGateway.start(world, { env: { GATEWAY_WATCH_HEARTBEAT_MS: "60000" } });
-    const audience = new Audience();
+    const gateway = await BenchGateway.start(world, { env: WATCHED_ENV });
+    const audience = new Audience(world.caller.authorization);
     const connections: RawConnection[] = [];
     const settled = async () => {
       await pause(SETTLE_MS);
