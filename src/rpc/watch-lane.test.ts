@@ -1,114 +1,14 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { describe, expect, it } from "vitest";
-import { eventually, startEngine } from "../../test/http2/kit/engine-fixture.ts";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, it, vi } from "vitest";
+import { eventually } from "../../test/http2/kit/engine-fixture.ts";
 import { data, headers, INITIAL_WINDOW_SIZE, requestFields, reset, windowUpdate } from "../../test/http2/kit/frames.ts";
-import { connectRaw, type RawClient } from "../../test/http2/kit/raw-client.ts";
-import { openAccess } from "../../test/support/access.ts";
-import { admissionWith } from "../../test/support/admission.ts";
-import { createDomain, type Domain } from "../../test/support/domain.ts";
-import { settle } from "../../test/support/fake-clock.ts";
-import { token } from "../../test/support/tokens.ts";
+import { connectRaw } from "../../test/http2/kit/raw-client.ts";
+import { ask, HEARTBEAT_MS, kinds, messagesOf, PATH, revoke, startLane } from "../../test/support/watch-lane.ts";
 import { createCallerKey, fingerprintOf } from "../callers/caller-key.ts";
 import { parseCallersFile } from "../callers/callers-file.ts";
-import {
-  WatchRevocationsRequestSchema,
-  type WatchRevocationsResponse,
-  WatchRevocationsResponseSchema,
-} from "../gen/m2mgateway/v1/revocation_service_pb.ts";
-import type { ServerStream } from "../http2/server-stream.ts";
+import { WatchRevocationsRequestSchema } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { formatCursor } from "../token/cursor.ts";
-import type { OverloadLimits } from "./admission.ts";
-import { observeEnds } from "./call-observer.ts";
-import type { CallReport } from "./call-report.ts";
 import { envelope } from "./plain-grpc.ts";
-import { WatchLane } from "./watch-lane.ts";
-
-const PATH = "/m2mgateway.v1.RevocationService/WatchRevocations";
-const HEARTBEAT_MS = 5_000;
-const MAX_LAG = 3;
-
-/** A lane of its own engine, on a domain whose clock is the test's. What the lane leaves is kept in `left`. */
-async function startLane(limits: Partial<OverloadLimits> = {}, entries?: Parameters<typeof openAccess>[1]) {
-  const domain = await createDomain();
-  const reports: CallReport[] = [];
-  const left: Buffer[] = [];
-  const watchers = { open: 0, cut: 0 };
-  const freshness = () => ({
-    state: "synced" as const,
-    cursor: "",
-    stalenessMs: 0,
-    worstStalenessMs: 0,
-    boundMs: 1_000,
-  });
-  const admission = admissionWith(limits);
-  const watch = { heartbeatMs: HEARTBEAT_MS, maxLag: MAX_LAG };
-  const dependencies = { ...domain, watch, watchers, admission, freshness };
-  const access = openAccess(domain.clock, entries);
-  const lane = new WatchLane(
-    dependencies,
-    access,
-    observeEnds((report) => reports.push(report)),
-  );
-  const onStream = (stream: ServerStream) => {
-    if (!lane.admits(stream.head)) stream.reset(11);
-    else {
-      lane.serve(stream, (body) => {
-        left.push(body);
-        stream.reset(7);
-      });
-    }
-  };
-  const engine = await startEngine({ onStream });
-  const uses = () => access.guard.callers.uses();
-  return {
-    domain,
-    reports,
-    left,
-    watchers,
-    lane,
-    uses,
-    engine,
-    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
-  };
-}
-
-function ask(
-  client: RawClient,
-  streamId: number,
-  request: MessageInitShape<typeof WatchRevocationsRequestSchema> = {},
-  fields: [string, string][] = [],
-) {
-  const message = toBinary(WatchRevocationsRequestSchema, create(WatchRevocationsRequestSchema, request));
-  client.send(
-    headers(streamId, requestFields(PATH, [["content-type", "application/grpc"], ...fields])),
-    data(streamId, envelope(message), { end: true }),
-  );
-}
-
-function messagesOf(client: RawClient, streamId: number): WatchRevocationsResponse[] {
-  const messages: WatchRevocationsResponse[] = [];
-  let body = client.body(streamId);
-  while (body.length >= 5) {
-    const end = 5 + body.readUInt32BE(1);
-    if (body.length < end) break;
-    messages.push(fromBinary(WatchRevocationsResponseSchema, body.subarray(5, end)));
-    body = body.subarray(end);
-  }
-  return messages;
-}
-
-/** The kinds of the first so many messages. */
-function kinds(client: RawClient, streamId: number, count: number): Promise<(string | undefined)[]> {
-  return client.until(() => {
-    const seen = messagesOf(client, streamId).map(({ event }) => event.case);
-    return seen.length < count ? undefined : seen;
-  });
-}
-
-async function revoke(domain: Domain, ...numbers: number[]): Promise<void> {
-  for (const n of numbers) await domain.recorder.record(domain.recorder.factOf(token(n), "api"));
-  await settle();
-}
 
 describe("WatchRevocations past the framework", () => {
   it("sends the snapshot, then each revocation, then heartbeats while nothing happens", async () => {
@@ -288,5 +188,29 @@ describe("WatchRevocations past the framework", () => {
       );
       expect([...seen]).toEqual(["snapshotComplete,revocation,revocation"]);
     }
+  });
+
+  it("lets others have their turn while it serves many", async () => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port);
+    const ids = Array.from({ length: 200 }, (_, n) => 2 * n + 1);
+    for (const id of ids) ask(client, id);
+    await eventually(() => fixture.watchers.open === ids.length);
+    await kinds(client, ids.at(-1) ?? 0, 1);
+    // Time passes with everything that is done.
+    let nowMs = fixture.domain.clock.monotonicMs();
+    vi.spyOn(fixture.domain.clock, "monotonicMs").mockImplementation(() => (nowMs += 0.1));
+    const encode = vi.spyOn(fixture.lane, "encode");
+    const served: number[] = [];
+    const count = () => {
+      served.push(encode.mock.calls.length);
+      if (encode.mock.calls.length < ids.length) setImmediate(count);
+    };
+    setImmediate(count);
+    await revoke(fixture.domain, 1);
+    for (const id of ids) await kinds(client, id, 2);
+    await eventually(() => served.at(-1) === ids.length);
+    const inOneRound = served.map((now, at) => now - (served[at - 1] ?? 0));
+    expect(Math.max(...inOneRound)).toBeLessThanOrEqual(32);
   });
 });

@@ -9,12 +9,11 @@ import {
   WatchRevocationsResponseSchema,
 } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
 import { encodeFields } from "../http2/hpack-encoder.ts";
-import { ErrorCode } from "../http2/protocol-error.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
 import { parseCursor } from "../token/cursor.ts";
 import { canceled, GatewayError } from "../token/errors.ts";
-import type { Clock, LogEntry } from "../token/ports.ts";
+import type { LogEntry } from "../token/ports.ts";
 import { Watch, type WatchEvent, type WatchOptions } from "../token/watch.ts";
 import type { AccessControl } from "./access-control.ts";
 import { drainingError } from "./call-context.ts";
@@ -23,15 +22,15 @@ import { CallReporter } from "./call-report.ts";
 import { visibleSubjects } from "./caller-subjects.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { envelope, onlyMessage, plainGrpcHeaders } from "./plain-grpc.ts";
+import { RequestCollector } from "./request-collector.ts";
 import { callerAt, enter, type StreamEntry } from "./stream-entry.ts";
 import type { StreamLane } from "./stream-lane.ts";
-import { BODY_TIMEOUT_MS } from "./transport-limits.ts";
 import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-revocations.ts";
 
-/** Larger requests are left to the framework, which says what is wrong with them. */
-const MAX_REQUEST_BYTES = 64 * 1024;
-/** Watchers served before others get their turn. */
-const SERVED_AT_ONCE = 1024;
+/** For how long watchers are served before others get their turn: what is written for them leaves after it. */
+const SERVING_MS = 1;
+/** Watchers served before the clock is looked at. */
+const SERVED_AT_ONCE = 16;
 
 /** Where a watch begins, and of which machines. */
 type WatchedPart = Pick<WatchOptions, "after" | "subjects">;
@@ -127,12 +126,16 @@ export class WatchLane implements StreamLane {
   /** Serves all when the log told something, and looks for heartbeats that are due. */
   #start(): () => void {
     const { feed, clock, watch } = this.dependencies;
-    const stopListening = feed.listen(() => this.#serveAll([...this.#watchers]));
+    const stopListening = feed.listen(() => this.#serve([...this.#watchers], 0));
     let cancel = () => {};
     const tick = () => {
       cancel = clock.after(watch.heartbeatMs / 8, () => {
         tick();
-        this.#serveAll([...this.#watchers].filter((watcher) => watcher.watch.heartbeatInMs === 0));
+        const nowMs = clock.monotonicMs();
+        this.#serve(
+          [...this.#watchers].filter((watcher) => watcher.watch.isHeartbeatDue(nowMs)),
+          0,
+        );
       });
     };
     tick();
@@ -142,10 +145,16 @@ export class WatchLane implements StreamLane {
     };
   }
 
-  #serveAll(watchers: readonly Watcher[]): void {
-    for (const watcher of watchers.slice(0, SERVED_AT_ONCE)) watcher.pump();
-    const rest = watchers.slice(SERVED_AT_ONCE);
-    if (rest.length > 0) this.dependencies.clock.after(0, () => this.#serveAll(rest));
+  /** Serves them from the one at `from` on. */
+  #serve(watchers: readonly Watcher[], from: number): void {
+    const { clock } = this.dependencies;
+    const endMs = clock.monotonicMs() + SERVING_MS;
+    let at = from;
+    do {
+      for (const watcher of watchers.slice(at, at + SERVED_AT_ONCE)) watcher.pump();
+      at += SERVED_AT_ONCE;
+    } while (at < watchers.length && clock.monotonicMs() < endMs);
+    if (at < watchers.length) setImmediate(() => this.#serve(watchers, at));
   }
 
   /** What is watched; `undefined` for what the framework has to refuse. */
@@ -252,39 +261,5 @@ class Watcher implements StreamConsumer {
     this.#entry.leave();
     this.#reporter.end(connectErrorFrom(error), error);
     this.#lane.remove(this);
-  }
-}
-
-/** Waits for the request message, but not for ever. */
-class RequestCollector implements StreamConsumer {
-  readonly #stream: ServerStream;
-  readonly #stopWaiting: () => void;
-  readonly #onWhole: (body: Buffer) => void;
-  readonly #parts: Buffer[] = [];
-  #bytes = 0;
-
-  constructor(stream: ServerStream, clock: Clock, onWhole: (body: Buffer) => void) {
-    this.#stream = stream;
-    this.#onWhole = (body) => {
-      this.#stopWaiting();
-      onWhole(body);
-    };
-    this.#stopWaiting = clock.after(BODY_TIMEOUT_MS, () => stream.reset(ErrorCode.CANCEL));
-  }
-
-  onData(bytes: Buffer, start: number, end: number): void {
-    this.#parts.push(Buffer.from(bytes.subarray(start, end)));
-    this.#bytes += end - start;
-    if (this.#bytes > MAX_REQUEST_BYTES && !this.#stream.remoteEnded) this.#onWhole(Buffer.concat(this.#parts));
-  }
-
-  onEnd(): void {
-    this.#onWhole(Buffer.concat(this.#parts));
-  }
-
-  onWritable(): void {}
-
-  onOver(): void {
-    this.#stopWaiting();
   }
 }

@@ -91,6 +91,10 @@ export class Watch {
     return Math.max(0, this.#lastSentMs + this.#options.heartbeatMs - this.#options.clock.monotonicMs());
   }
 
+  isHeartbeatDue(nowMs: number): boolean {
+    return nowMs - this.#lastSentMs >= this.#options.heartbeatMs;
+  }
+
   /**
    * The next event; `undefined` when there is none until the log tells something new or the heartbeat is due.
    * @throws GatewayError SLOW_CONSUMER
@@ -126,7 +130,7 @@ export class Watch {
 
   /** Takes what comes after the position in hand: `more` when there is something. */
   #fromHistory(nowMs: number): WatchEvent | "more" | undefined {
-    const { revocations, heartbeatMs } = this.#options;
+    const { revocations } = this.#options;
     const position = this.#position;
     const state = position === undefined ? "new" : revocations.canResume(position);
     if (position === undefined || state !== "ok") {
@@ -135,7 +139,7 @@ export class Watch {
     }
     this.#batch = revocations.after(position, BATCH);
     if (this.#batch.length > 0) return "more";
-    return nowMs - this.#lastSentMs >= heartbeatMs ? { kind: "heartbeat", resumeAt: position } : undefined;
+    return this.isHeartbeatDue(nowMs) ? { kind: "heartbeat", resumeAt: position } : undefined;
   }
 
   /** The next entry in hand that passes the filter. */
