@@ -59,18 +59,20 @@ export function moveProcess(core: number | undefined, pid = process.pid): void {
 }
 
 /**
- * Moves this process and whatever the same command has started, until this one ends: npm and the compiler of TypeScript
- * wait for it, collect their garbage meanwhile and would take the server's core to do so, for 4 ms at a time.
+ * Moves the process group of this process to the load's core until this process ends: npm and the compiler of TypeScript wait for it,
+ * collect their garbage meanwhile and would take the server's core to do so, for 4 ms at a time. In a script without job
+ * control that is the script, too.
  */
-export function moveCommand({ load, all }: Cores): void {
+export function moveGroup({ load }: Cores): void {
   if (load === undefined) return;
-  const members = groupOf(process.pid);
-  const move = (list: readonly number[]) => {
-    // One of them may have ended.
-    for (const pid of members) spawnSync("taskset", ["--all-tasks", "--pid", "--cpu-list", list.join(), `${pid}`]);
-  };
-  move([load]);
-  process.once("exit", () => move(all));
+  const before = new Map(groupOf(process.pid).map((pid) => [pid, allowedCores(pid)]));
+  // One of them may have ended.
+  const move = (pid: number, cores: readonly number[]) =>
+    spawnSync("taskset", ["--all-tasks", "--pid", "--cpu-list", cores.join(), `${pid}`]);
+  for (const pid of before.keys()) move(pid, [load]);
+  process.once("exit", () => {
+    for (const [pid, cores] of before) if (pid !== process.pid && cores.length > 0) move(pid, cores);
+  });
 }
 
 /** `0-2,5` as numbers. */
@@ -85,10 +87,15 @@ export function parseCpuList(text: string): number[] {
     });
 }
 
-function allowedCores(): number[] {
+function allowedCores(pid: number | "self" = "self"): number[] {
   if (process.platform !== "linux") return [];
-  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-  return parseCpuList(list ?? "");
+  try {
+    const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return parseCpuList(list ?? "");
+  } catch {
+    // It has ended.
+    return [];
+  }
 }
 
 function siblingsOf(core: number): number[] {

@@ -5,7 +5,7 @@ import { type CertificateFiles, makeCertificateFiles } from "../../test/support/
 import { findBinary, unpackBinary } from "../../test/support/redis/redis-binary.ts";
 import { freePort, RedisProcess } from "../../test/support/redis/redis-process.ts";
 import { type BenchCaller, makeCaller } from "./caller.ts";
-import { type Cores, moveCommand, moveProcess, planCores } from "./cpu-pinning.ts";
+import { type Cores, moveGroup, moveProcess, planCores } from "./cpu-pinning.ts";
 import { BenchEmulator } from "./emulator.ts";
 import { compilePrograms } from "./programs.ts";
 import { StockClient } from "./stock-client.ts";
@@ -37,7 +37,7 @@ export async function createWorld(): Promise<World> {
   process.once("exit", () => {
     for (const each of folders) rmSync(each, { recursive: true, force: true });
   });
-  moveCommand(cores);
+  moveGroup(cores);
   // Redis inherits the core.
   moveProcess(cores.support);
   const redisPort = await freePort();

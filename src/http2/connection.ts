@@ -293,6 +293,7 @@ export class Connection implements StreamsOwner {
     this.#isOver = true;
     this.#streams.closeAll();
     this.#held.drop();
+    this.#reader.drop();
     this.#output.flush();
     this.#context.onConnectionClosed(this);
   }

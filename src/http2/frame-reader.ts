@@ -112,6 +112,11 @@ export class FrameReader {
     return length;
   }
 
+  /** Nothing more will be read. Not while something is. */
+  drop(): void {
+    this.#partial.drop();
+  }
+
   #readPreface(bytes: Buffer, length: number): number {
     const count = Math.min(this.#prefaceLeft, length);
     const from = PREFACE.length - this.#prefaceLeft;

@@ -34,8 +34,8 @@ export function readSocket(socket: Socket, buffer: Buffer, onRead: OnRead): Sock
 const ONREAD = new Map(symbolsOf(new Socket({ onread: { buffer: Buffer.alloc(1), callback: () => true } } as object)));
 
 /**
- * Has a TLS socket read into a buffer, which nobody else may read into: writing may read, too, and what another client sent must
- * never be found where this one's was. All else stays as it is, `data` for what comes while the socket is paused included.
+ * Has a TLS socket read into a buffer, which nobody else may read into: a write may read, too (an empty one does), and what another
+ * client sent must never be found where this one's was. All else stays as it is, `data` for what comes while the socket is paused included.
  */
 function readRecordsInto(buffer: Buffer, socket: TLSSocket, onRead: OnRead): void {
   const [place, callback, generator] = ["kBuffer", "kBufferCb", "kBufferGen"].map((name) => ONREAD.get(name));

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { takeTurnsAtHandshakes } from "./handshake-turns.ts";
 
 const CLIENTS = 8;
-const TIMEOUT_MS = 50;
+/** A record of a handshake, by its head, with five bytes in it. */
+const HELLO = Buffer.from("\x16\x03\x01\x00\x05hello", "latin1");
 
 describe("takeTurnsAtHandshakes", () => {
   let server: Server;
@@ -15,7 +16,15 @@ describe("takeTurnsAtHandshakes", () => {
   let sockets: Socket[];
   const clients: Socket[] = [];
 
-  beforeEach(async () => {
+  async function start(timeoutMs: number): Promise<void> {
+    takeTurnsAtHandshakes(server, timeoutMs);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    port = typeof address === "object" && address !== null ? address.port : 0;
+  }
+
+  beforeEach(() => {
     begunIn = [];
     sockets = [];
     let round = 0;
@@ -28,11 +37,6 @@ describe("takeTurnsAtHandshakes", () => {
         round += 1;
       });
     });
-    takeTurnsAtHandshakes(server, TIMEOUT_MS);
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    port = typeof address === "object" && address !== null ? address.port : 0;
   });
 
   afterEach(async () => {
@@ -48,21 +52,65 @@ describe("takeTurnsAtHandshakes", () => {
     return client;
   }
 
-  it("has each begun in a round of its own, with all that its client has said", async () => {
+  async function begun(count: number): Promise<void> {
+    while (begunIn.length < count) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Clients whose connections the server has taken. */
+  async function connectAll(): Promise<{ readonly all: readonly Socket[]; readonly accepted: readonly Socket[] }> {
+    const accepted: Socket[] = [];
+    server.on("connection", (socket: Socket) => accepted.push(socket));
     const all = await Promise.all(Array.from({ length: CLIENTS }, connect));
-    for (const client of all) client.write("hello");
-    while (begunIn.length < CLIENTS) await new Promise((resolve) => setImmediate(resolve));
+    while (accepted.length < CLIENTS) await new Promise((resolve) => setImmediate(resolve));
+    return { all, accepted };
+  }
+
+  it("has each begun in a round of its own, with all that its client has said", async () => {
+    await start(60_000);
+    const { all } = await connectAll();
+    for (const client of all) client.write(HELLO);
+    await begun(CLIENTS);
     expect(new Set(begunIn).size).toBe(CLIENTS);
-    expect(sockets.map((socket) => String(socket.read()))).toEqual(Array(CLIENTS).fill("hello"));
+    expect(sockets.map((socket) => socket.read())).toEqual(Array(CLIENTS).fill(HELLO));
   });
 
-  it("begins none with a client that has said nothing, and closes it in time", async () => {
+  it("has those begun in turns that say the last of their hello at once", async () => {
+    await start(60_000);
+    const { all, accepted } = await connectAll();
+    for (const client of all) client.setNoDelay().write(HELLO.subarray(0, 7));
+    while (accepted.some(({ bytesRead }) => bytesRead < 7)) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(begunIn).toEqual([]);
+    for (const client of all) client.write(HELLO.subarray(7));
+    await begun(CLIENTS);
+    expect(new Set(begunIn).size).toBe(CLIENTS);
+    expect(sockets.map((socket) => socket.read())).toEqual(Array(CLIENTS).fill(HELLO));
+  });
+
+  it.each([
+    ["no handshake", "GET / HTTP/1.1"],
+    ["one of an impossible length", `\x16\x03\x01\xff\xff${"x".repeat(16 * 1024)}`],
+  ])("leaves to TLS what is %s", async (_what, said) => {
+    await start(60_000);
+    (await connect()).write(Buffer.from(said, "latin1"));
+    await begun(1);
+    expect(begunIn).toHaveLength(1);
+  });
+
+  it.each([
+    ["nothing", ""],
+    ["half a hello", HELLO.subarray(0, 7)],
+  ])("begins none with a client that has said %s, and closes it in time", async (_what, said) => {
+    await start(50);
     const client = await connect();
+    client.write(said);
     await once(client.resume(), "close");
     expect(begunIn).toEqual([]);
   });
 
   it("begins none with a client that has ended, and closes it", async () => {
+    await start(60_000);
     const client = await connect();
     client.end();
     await once(client.resume(), "close");
@@ -70,15 +118,18 @@ describe("takeTurnsAtHandshakes", () => {
   });
 
   it("begins none with a client that has gone by its turn", async () => {
-    const accepted: Socket[] = [];
-    server.on("connection", (socket: Socket) => accepted.push(socket));
-    const all = await Promise.all(Array.from({ length: CLIENTS }, connect));
-    while (accepted.length < CLIENTS) await new Promise((resolve) => setImmediate(resolve));
-    for (const client of all) client.write("hello");
-    while (begunIn.length < 1) await new Promise((resolve) => setImmediate(resolve));
-    const [begun] = sockets;
-    for (const socket of accepted) if (socket !== begun) socket.destroy();
-    await new Promise((resolve) => setTimeout(resolve, TIMEOUT_MS));
-    expect(begunIn).toHaveLength(1);
+    await start(60_000);
+    const { all } = await connectAll();
+    let gone = 0;
+    for (const [at, client] of all.entries()) {
+      client.resume().once("close", () => {
+        gone += 1;
+      });
+      if (at === 0) client.write(HELLO);
+      else client.end(HELLO);
+    }
+    while (begunIn.length + gone < CLIENTS) await new Promise((resolve) => setImmediate(resolve));
+    // Those whose turn came before their end was read had one.
+    expect(begunIn.length).toBeLessThan(CLIENTS);
   });
 });

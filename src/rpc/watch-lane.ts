@@ -27,7 +27,7 @@ import { callerAt, enter, type StreamEntry } from "./stream-entry.ts";
 import type { StreamLane } from "./stream-lane.ts";
 import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-revocations.ts";
 
-/** For how long watchers are served before others get their turn: what is written for them leaves after it. */
+/** For how long watchers are served in one round of the event loop: what is written for them leaves after it. */
 const SERVING_MS = 1;
 /** Watchers served before the clock is looked at. */
 const SERVED_AT_ONCE = 16;
@@ -52,6 +52,9 @@ export class WatchLane implements StreamLane {
   readonly #observe: ObserveCall;
   readonly #validator = createValidator();
   readonly #watchers = new Set<Watcher>();
+  /** Those that have something to hear, or may have, in the order in which they are served. */
+  readonly #due = new Set<Watcher>();
+  #isServing = false;
   readonly #encoded = new WeakMap<LogEntry, Uint8Array>();
   #stop: (() => void) | undefined;
   #isDraining = false;
@@ -100,6 +103,7 @@ export class WatchLane implements StreamLane {
 
   remove(watcher: Watcher): void {
     if (!this.#watchers.delete(watcher)) return;
+    this.#due.delete(watcher);
     this.dependencies.watchers.open -= 1;
     if (this.#watchers.size > 0) return;
     this.#stop?.();
@@ -126,16 +130,17 @@ export class WatchLane implements StreamLane {
   /** Serves all when the log told something, and looks for heartbeats that are due. */
   #start(): () => void {
     const { feed, clock, watch } = this.dependencies;
-    const stopListening = feed.listen(() => this.#serve([...this.#watchers], 0));
+    const stopListening = feed.listen(() => {
+      for (const watcher of this.#watchers) this.#due.add(watcher);
+      this.#serve();
+    });
     let cancel = () => {};
     const tick = () => {
       cancel = clock.after(watch.heartbeatMs / 8, () => {
         tick();
         const nowMs = clock.monotonicMs();
-        this.#serve(
-          [...this.#watchers].filter((watcher) => watcher.watch.isHeartbeatDue(nowMs)),
-          0,
-        );
+        for (const watcher of this.#watchers) if (watcher.watch.isHeartbeatDue(nowMs)) this.#due.add(watcher);
+        this.#serve();
       });
     };
     tick();
@@ -145,16 +150,24 @@ export class WatchLane implements StreamLane {
     };
   }
 
-  /** Serves them from the one at `from` on. */
-  #serve(watchers: readonly Watcher[], from: number): void {
+  #serve(): void {
+    if (!this.#isServing) this.#serveSome();
+  }
+
+  /** Serves those that are due for a while, and the rest from the next round of the event loop on. */
+  #serveSome(): void {
     const { clock } = this.dependencies;
     const endMs = clock.monotonicMs() + SERVING_MS;
-    let at = from;
-    do {
-      for (const watcher of watchers.slice(at, at + SERVED_AT_ONCE)) watcher.pump();
-      at += SERVED_AT_ONCE;
-    } while (at < watchers.length && clock.monotonicMs() < endMs);
-    if (at < watchers.length) setImmediate(() => this.#serve(watchers, at));
+    let served = 0;
+    this.#isServing = true;
+    for (const watcher of this.#due) {
+      this.#due.delete(watcher);
+      watcher.pump();
+      served += 1;
+      if (served % SERVED_AT_ONCE === 0 && clock.monotonicMs() >= endMs) break;
+    }
+    this.#isServing = this.#due.size > 0;
+    if (this.#isServing) setImmediate(() => this.#serveSome());
   }
 
   /** What is watched; `undefined` for what the framework has to refuse. */

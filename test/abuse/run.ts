@@ -7,7 +7,7 @@
  * Exit code 0: the gateway outlived all of it and the innocent was always answered from memory. 1: not.
  */
 import { parseArgs } from "node:util";
-import { moveCommand, moveProcess, planCores } from "../../bench/kit/cpu-pinning.ts";
+import { moveGroup, moveProcess, planCores } from "../../bench/kit/cpu-pinning.ts";
 import type { Attack } from "./attack.ts";
 import { AttackerProcess } from "./attacker-process.ts";
 import { ATTACKS } from "./attacks/all.ts";
@@ -54,9 +54,12 @@ if (options.help) {
   process.exit();
 }
 
+// The handlers of `exit` put back what was moved.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
+
 /** The gateway has a core of its own where there are two: what the attackers' costs is not its doing. */
 const CORES = planCores();
-moveCommand(CORES);
+moveGroup(CORES);
 // On the gateway's own core it would keep the gateway waiting.
 print(CORES.server === CORES.load ? CORES.remark : `${CORES.remark}; ${takePrecedence()}`);
 

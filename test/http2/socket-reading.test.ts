@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Http2Engine } from "../../src/http2/engine.ts";
 import { makeCertificate } from "../support/certificates.ts";
 import { Call, serve } from "./kit/call.ts";
@@ -26,7 +26,7 @@ describe.each(CARRIERS)("connections over $carrier that read into a buffer", ({ 
       clients.forEach((client, index) => void client.socket.write(requests[index]?.subarray(at, at + 1217) ?? ""));
       // In turn, so that what one of them is in the middle of has to outlast the others' reads.
       const so = Math.min(longest, at + 1217);
-      if (carrier === "TCP") await engine.eventually(() => engine.sockets.every(({ bytesRead }) => bytesRead >= so));
+      await engine.eventually(() => engine.sockets.every(({ bytesRead }) => bytesRead >= so));
     }
     for (const [at, client] of clients.entries()) {
       expect((await client.answer(1)).body.equals(bodies[at] ?? Buffer.alloc(0))).toBe(true);
@@ -37,9 +37,16 @@ describe.each(CARRIERS)("connections over $carrier that read into a buffer", ({ 
   it("get all that comes at once, in its order, though they are paused in the middle of it", async () => {
     await using engine = await startEngine(server);
     using client = await connectRaw(engine.port, options);
+    await engine.eventually(() => engine.sockets.length === 1);
+    const [socket] = engine.sockets;
+    const pause = vi.spyOn(socket ?? expect.fail(), "pause");
+    const push = vi.spyOn(socket ?? expect.fail(), "push");
     client.send(repeat(MANY, (at) => request(2 * at + 1, `/size/${at % 10}/${"x".repeat(100)}`)));
     await engine.eventually(() => engine.calls.length === MANY);
     expect(engine.calls.map(({ stream }) => stream.id)).toEqual(Array.from({ length: MANY }, (_, at) => 2 * at + 1));
+    expect(pause).toHaveBeenCalled();
+    // Over TLS what had been read by then.
+    if (carrier === "TLS") expect(push).toHaveBeenCalled();
   });
 });
 
