@@ -17,10 +17,10 @@ import { createLanes } from "../rpc/lanes.ts";
 import { http1Exchange } from "../rpc/node-exchange.ts";
 import { outcomeInterceptor } from "../rpc/outcome-interceptor.ts";
 import type { RequestListener } from "../rpc/request-listener.ts";
-import { CONSOLE_RPCS, createRoutes } from "../rpc/routes.ts";
+import { CONSOLE_RPCS, createRoutes, SERVICES } from "../rpc/routes.ts";
 import type { RpcDependencies } from "../rpc/rpc-dependencies.ts";
 import type { RpcServerOptions } from "../rpc/rpc-server.ts";
-import { createValidateInterceptor } from "../rpc/validate-interceptor.ts";
+import { compileRules, createValidateInterceptor } from "../rpc/validate-interceptor.ts";
 import { freshnessState, type StatusParts, takeFreshness, takeStatus } from "../status.ts";
 import { GatewayError } from "../token/errors.ts";
 import type { Tracing } from "../tracing/tracing.ts";
@@ -68,6 +68,7 @@ export function rpcOptionsOf(
 ): RpcServerOptions {
   const callLog = new CallLog(log, dependencies.clock, config.log.access);
   const logsAll = log.isLevelEnabled("debug");
+  compileRules(SERVICES);
   const observers = observeCalls({ metrics, recentErrors, log: callLog, logsAll, tracing });
   return {
     listen: listenOptions(config.rpc),

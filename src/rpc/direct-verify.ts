@@ -7,7 +7,7 @@ import { connectErrorFrom, transportError } from "./connect-error.ts";
 import type { DirectCall, DirectRpc } from "./direct-rpc.ts";
 import { refuse } from "./refusal.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
-import { createRequestCheck, NO_DEMANDS } from "./verify-decisions.ts";
+import { checkedRequest, NO_DEMANDS } from "./verify-decisions.ts";
 import { type Asked, formOf, type VerifyForm } from "./verify-form.ts";
 import { demandsFrom, wireVerification } from "./verify-token.ts";
 
@@ -17,7 +17,6 @@ type Dependencies = Pick<RpcDependencies, "verifier" | "isDegraded" | "revocatio
 export class DirectVerify implements DirectRpc {
   readonly path = `/${TokenService.typeName}/${TokenService.method.verifyToken.name}`;
   readonly #dependencies: Dependencies;
-  readonly #check = createRequestCheck();
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
@@ -61,7 +60,7 @@ export class DirectVerify implements DirectRpc {
     const { signal } = left;
     const subjects = context.caller?.subjects;
     if ("token" in asked) return verifier.verify({ presented: asked.token, ...NO_DEMANDS, subjects, signal });
-    const request = this.#check(asked.request);
+    const request = checkedRequest(asked.request);
     return verifier.verify({ presented: request.token, ...demandsFrom(request), subjects, signal });
   }
 

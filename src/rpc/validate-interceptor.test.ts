@@ -12,7 +12,8 @@ import {
 } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import { createErrorInterceptor } from "./error-interceptor.ts";
-import { createValidateInterceptor } from "./validate-interceptor.ts";
+import { SERVICES } from "./routes.ts";
+import { compileRules, createValidateInterceptor } from "./validate-interceptor.ts";
 
 const transport = createRouterTransport(
   (router) => {
@@ -81,5 +82,11 @@ describe("validation", () => {
     for (const { input } of services.flatMap((service) => service.methods)) {
       expect(validator.validate(input, create(input)).kind, input.typeName).not.toBe("error");
     }
+  });
+});
+
+describe("compileRules", () => {
+  it("finds no rule of the gateway's services that cannot be compiled", () => {
+    expect(() => compileRules(SERVICES)).not.toThrow();
   });
 });

@@ -1,6 +1,5 @@
 import { setMaxListeners } from "node:events";
 import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
-import { createValidator } from "@bufbuild/protovalidate";
 import { Code } from "@connectrpc/connect";
 import type { Caller } from "../callers/caller.ts";
 import {
@@ -26,19 +25,14 @@ const MAX_OPEN = 1_000;
 /** What a request asks of a verdict that is nothing but a token. */
 export const NO_DEMANDS = { maxAgeMs: Number.POSITIVE_INFINITY, minCursor: undefined, policy: undefined } as const;
 
-export type RequestCheck = (request: VerifyTokenRequest | undefined) => VerifyTokenRequest;
-
-/** @throws GatewayError ARGUMENT_INVALID, from what it returns */
-export function createRequestCheck(): RequestCheck {
-  const validator = createValidator();
-  return (request) => {
-    if (request === undefined) {
-      const violations = [{ field: "request", description: "value is required" }];
-      throw new GatewayError("ARGUMENT_INVALID", "request: value is required", { violations });
-    }
-    validate(validator, VerifyTokenRequestSchema, request);
-    return request;
-  };
+/** @throws GatewayError ARGUMENT_INVALID */
+export function checkedRequest(request: VerifyTokenRequest | undefined): VerifyTokenRequest {
+  if (request === undefined) {
+    const violations = [{ field: "request", description: "value is required" }];
+    throw new GatewayError("ARGUMENT_INVALID", "request: value is required", { violations });
+  }
+  validate(VerifyTokenRequestSchema, request);
+  return request;
 }
 
 export interface Decided {
@@ -50,7 +44,6 @@ export interface Decided {
 
 export interface DecisionsOptions {
   readonly verifier: RpcDependencies["verifier"];
-  readonly check: RequestCheck;
   /** Whose stream it is; `undefined` where that makes no difference. */
   readonly caller: Caller | undefined;
   /** Aborted when nobody waits any more. */
@@ -94,10 +87,10 @@ export class Decisions {
 
   /** For a request that has been counted against the caller's rate. */
   pushCounted({ id, request }: VerifyTokenStreamRequest): void {
-    const { check, caller, signal } = this.#options;
+    const { caller, signal } = this.#options;
     this.#open += 1;
     try {
-      const checked = check(request);
+      const checked = checkedRequest(request);
       this.#decide(id, { presented: checked.token, ...demandsFrom(checked), subjects: caller?.subjects, signal });
     } catch (error) {
       this.#settle({ id, verification: undefined, error });

@@ -12,7 +12,6 @@ import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { enter } from "./stream-entry.ts";
 import type { StreamLane } from "./stream-lane.ts";
 import { AnswerState } from "./verify-answer-bytes.ts";
-import { createRequestCheck } from "./verify-decisions.ts";
 import { PlainStreamRequestReader } from "./verify-request-bytes.ts";
 import { type StreamKit, VerifyStream } from "./verify-stream.ts";
 import { MAX_VERDICT_BYTES, StreamAnswers } from "./verify-stream-answers.ts";
@@ -39,7 +38,6 @@ export class VerifyStreamLane implements StreamLane {
     this.#admission = dependencies.admission;
     this.#kit = {
       dependencies,
-      check: createRequestCheck(),
       plain: new PlainStreamRequestReader(),
       state: new AnswerState(dependencies),
       answers: new StreamAnswers(),

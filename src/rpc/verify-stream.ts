@@ -20,14 +20,13 @@ import { envelope, OK_TRAILERS } from "./plain-grpc.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import type { StreamEntry } from "./stream-entry.ts";
 import { type AnswerState, decisionBytes } from "./verify-answer-bytes.ts";
-import { type Decided, Decisions, type RequestCheck, wireAnswer } from "./verify-decisions.ts";
+import { type Decided, Decisions, wireAnswer } from "./verify-decisions.ts";
 import { idIn, type PlainStreamRequestReader } from "./verify-request-bytes.ts";
 import { MAX_ID_BYTES, type StreamAnswers, writeId } from "./verify-stream-answers.ts";
 
 /** What the streams of one lane share. */
 export interface StreamKit {
   readonly dependencies: RpcDependencies;
-  readonly check: RequestCheck;
   readonly plain: PlainStreamRequestReader;
   readonly state: AnswerState;
   readonly answers: StreamAnswers;
@@ -63,7 +62,7 @@ export class VerifyStream implements StreamConsumer {
   #isOver = false;
 
   constructor(kit: StreamKit, stream: ServerStream, headers: Uint8Array, reporter: CallReporter, entry: StreamEntry) {
-    const { dependencies, check } = kit;
+    const { dependencies } = kit;
     const { caller } = entry;
     this.#entry = entry;
     this.#kit = kit;
@@ -72,7 +71,7 @@ export class VerifyStream implements StreamConsumer {
     this.#reporter = reporter;
     const onDecided = () => this.#schedule();
     const { verifier } = dependencies;
-    this.#decisions = new Decisions({ verifier, check, caller, signal: this.#left.signal, onDecided });
+    this.#decisions = new Decisions({ verifier, caller, signal: this.#left.signal, onDecided });
     this.#messages = new MessageSplitter(dependencies.maxMessageBytes, (source, from, to) => {
       this.#onMessage(source, from, to);
     });

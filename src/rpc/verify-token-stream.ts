@@ -7,14 +7,13 @@ import type {
 import { canceled } from "../token/errors.ts";
 import { callerOf, drainOf, servicesOf } from "./call-context.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
-import { createRequestCheck, Decisions, type RequestCheck, wireAnswer } from "./verify-decisions.ts";
+import { Decisions, wireAnswer } from "./verify-decisions.ts";
 
 export function createVerifyTokenStream(
   dependencies: RpcDependencies,
 ): ServiceImpl<typeof TokenService>["verifyTokenStream"] {
-  const check = createRequestCheck();
   return async function* (requests, { signal, values }) {
-    const pipeline = new Pipeline(dependencies, check, signal, values);
+    const pipeline = new Pipeline(dependencies, signal, values);
     const reading = requests[Symbol.asyncIterator]();
     void pipeline.read(reading);
     try {
@@ -46,12 +45,12 @@ class Pipeline {
     this.#wakeWriter();
   };
 
-  constructor(dependencies: RpcDependencies, check: RequestCheck, signal: AbortSignal, values: ContextValues) {
+  constructor(dependencies: RpcDependencies, signal: AbortSignal, values: ContextValues) {
     const { verifier } = servicesOf(values, dependencies);
     const drain = drainOf(values);
     const onDecided = () => this.#wakeWriter();
     this.#dependencies = dependencies;
-    this.#decisions = new Decisions({ verifier, check, caller: callerOf(values), signal, onDecided });
+    this.#decisions = new Decisions({ verifier, caller: callerOf(values), signal, onDecided });
     this.#signal = signal;
     this.#drain = drain;
     signal.addEventListener("abort", this.#onAbort, { once: true });

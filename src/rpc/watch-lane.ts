@@ -1,5 +1,4 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { createValidator } from "@bufbuild/protovalidate";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import type { Caller } from "../callers/caller.ts";
 import {
@@ -25,6 +24,7 @@ import { envelope, onlyMessage, plainGrpcHeaders } from "./plain-grpc.ts";
 import { RequestCollector } from "./request-collector.ts";
 import { callerAt, enter, type StreamEntry } from "./stream-entry.ts";
 import type { StreamLane } from "./stream-lane.ts";
+import { validate } from "./validate-interceptor.ts";
 import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-revocations.ts";
 
 /** For how long watchers are served in one round of the event loop: what is written for them leaves after it. */
@@ -50,7 +50,6 @@ export class WatchLane implements StreamLane {
   readonly dependencies: WatchDependencies;
   readonly #access: AccessControl;
   readonly #observe: ObserveCall;
-  readonly #validator = createValidator();
   readonly #watchers = new Set<Watcher>();
   /** Those that have something to hear, or may have, in the order in which they are served. */
   readonly #due = new Set<Watcher>();
@@ -184,7 +183,8 @@ export class WatchLane implements StreamLane {
     if (message === undefined) return undefined;
     try {
       const request: WatchRevocationsRequest = fromBinary(WatchRevocationsRequestSchema, message);
-      return this.#validator.validate(WatchRevocationsRequestSchema, request).kind === "valid" ? request : undefined;
+      validate(WatchRevocationsRequestSchema, request);
+      return request;
     } catch {
       return undefined;
     }
