@@ -21,7 +21,7 @@ import { token } from "./tokens.ts";
 
 export const PATH = "/m2mgateway.v1.RevocationService/WatchRevocations";
 export const HEARTBEAT_MS = 5_000;
-export const MAX_LAG = 3;
+const MAX_LAG = 3;
 
 /** A lane of its own engine, on a domain whose clock is the test's. What the lane leaves is kept in `left`. */
 export async function startLane(limits: Partial<OverloadLimits> = {}, entries?: Parameters<typeof openAccess>[1]) {
