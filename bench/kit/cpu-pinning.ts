@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { findProgram } from "./find-program.ts";
-import { groupOf } from "./process-usage.ts";
+import { groupOf, readAll } from "./process-usage.ts";
 
 /** Which cores do what. A core may have several tasks where there are few. */
 export interface Cores {
@@ -65,7 +65,7 @@ export function moveProcess(core: number | undefined, pid = process.pid): void {
  */
 export function moveGroup({ load }: Cores): void {
   if (load === undefined) return;
-  const before = new Map(groupOf(process.pid).map((pid) => [pid, allowedCores(pid)]));
+  const before = new Map(groupOf(process.pid, readAll()).map(({ pid }) => [pid, allowedCores(pid)]));
   // One of them may have ended.
   const move = (pid: number, cores: readonly number[]) =>
     spawnSync("taskset", ["--all-tasks", "--pid", "--cpu-list", cores.join(), `${pid}`]);

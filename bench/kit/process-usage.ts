@@ -42,10 +42,9 @@ export function parseStat(line: string): ProcessStat | undefined {
 }
 
 /** The processes of the group that a process is in: what one line of a shell has started, npm and its like included. */
-export function groupOf(pid: number): number[] {
-  const all = readAll();
+export function groupOf(pid: number, all: readonly ProcessStat[]): ProcessStat[] {
   const group = all.find((stat) => stat.pid === pid)?.group;
-  return all.filter((stat) => stat.group === group).map((stat) => stat.pid);
+  return all.filter((stat) => stat.group === group);
 }
 
 /** The process and its descendants. */
@@ -55,7 +54,8 @@ export function familyOf(pid: number, all: readonly ProcessStat[]): ProcessStat[
   return [...self, ...children.flatMap((child) => familyOf(child.pid, all))];
 }
 
-function readAll(): ProcessStat[] {
+/** All processes there are. */
+export function readAll(): ProcessStat[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => parseStat(readOrNothing(`/proc/${name}/stat`)) ?? []);

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { assignCores, parseCpuList, pinned } from "../../bench/kit/cpu-pinning.ts";
 import { familyOf, groupOf, parseStat } from "../../bench/kit/process-usage.ts";
@@ -28,17 +27,21 @@ describe("the cores", () => {
   });
 });
 
-describe.runIf(process.platform === "linux")("the processes of one command", () => {
-  it("are those of the same group, without one that was set apart", async () => {
-    const [together, apart] = [false, true].map((detached) => spawn("sleep", ["60"], { detached, stdio: "ignore" }));
-    try {
-      const members = groupOf(process.pid);
-      expect(members).toContain(process.pid);
-      expect(members).toContain(together?.pid);
-      expect(members).not.toContain(apart?.pid);
-    } finally {
-      for (const child of [together, apart]) child?.kill();
-    }
+describe("the processes of one command", () => {
+  it("are those of its process group, whoever started them, and no others", () => {
+    const all = [
+      { pid: 1, parent: 0, group: 1, ticks: 0 },
+      { pid: 2, parent: 1, group: 2, ticks: 0 },
+      { pid: 3, parent: 2, group: 2, ticks: 0 },
+      { pid: 4, parent: 3, group: 4, ticks: 0 },
+      { pid: 5, parent: 4, group: 2, ticks: 0 },
+    ];
+    expect(groupOf(3, all).map(({ pid }) => pid)).toEqual([2, 3, 5]);
+    expect(groupOf(4, all).map(({ pid }) => pid)).toEqual([4]);
+  });
+
+  it("are none where nothing is known of it", () => {
+    expect(groupOf(9, [])).toEqual([]);
   });
 });
 
