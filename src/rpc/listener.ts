@@ -2,6 +2,7 @@ import type { Server as Http1Server } from "node:http";
 import { Server as Http1TlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { Turns } from "../http2/turns.ts";
 import { isTrusted } from "./tls-identity.ts";
 
 /** What every HTTP/2 client sends first (RFC 9113, 3.4), and no HTTP/1.1 client may. */
@@ -13,8 +14,11 @@ const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
  * are looked at as they come and put back whole. A connection that has not shown what it speaks after `timeoutMs` is
  * closed.
  *
+ * One connection is handed over in each round of the event loop: what it has sent by then is read at once, and everybody else
+ * waits meanwhile.
+ *
  * @param onHttp1 told of the connections that the server serves, once it does
- * @returns the connections that have not shown it yet
+ * @returns the connections that have not been handed over
  */
 export function splitByProtocol(
   server: Http1Server | Http1TlsServer,
@@ -26,6 +30,7 @@ export function splitByProtocol(
   const isTls = server instanceof Http1TlsServer;
   if (isTls) trackHandshakes(server, undecided);
   const opened = isTls ? "secureConnection" : "connection";
+  const turns = new Turns();
   const serveHttp1 = server.listeners(opened);
   server.removeAllListeners(opened);
   server.on(opened, (socket: Socket) => {
@@ -36,22 +41,21 @@ export function splitByProtocol(
       socket.destroy();
       return;
     }
-    const decide = (isHttp2: boolean) => {
+    const give = (isHttp2: boolean) => {
       undecided.delete(socket);
+      if (socket.destroyed) return;
       if (isHttp2) acceptHttp2(socket);
       else {
         for (const listener of serveHttp1) listener.call(server, socket);
         onHttp1(socket);
       }
     };
-    const announced = socket instanceof TLSSocket && socket.alpnProtocol;
-    if (announced) {
-      decide(announced === "h2");
-      return;
-    }
+    const decide = (isHttp2: boolean) => turns.wait(() => give(isHttp2));
     undecided.add(socket);
     socket.once("close", () => undecided.delete(socket));
-    peek(socket, timeoutMs, decide);
+    const announced = socket instanceof TLSSocket && socket.alpnProtocol;
+    if (announced) decide(announced === "h2");
+    else peek(socket, timeoutMs, decide);
   });
   return undecided;
 }

@@ -3,7 +3,16 @@ import { describe, expect, it, vi } from "vitest";
 import { eventually } from "../../test/http2/kit/engine-fixture.ts";
 import { data, headers, INITIAL_WINDOW_SIZE, requestFields, reset, windowUpdate } from "../../test/http2/kit/frames.ts";
 import { connectRaw } from "../../test/http2/kit/raw-client.ts";
-import { ask, HEARTBEAT_MS, kinds, messagesOf, PATH, revoke, startLane } from "../../test/support/watch-lane.ts";
+import {
+  ask,
+  HEARTBEAT_MS,
+  kinds,
+  messagesOf,
+  PATH,
+  questionOn,
+  revoke,
+  startLane,
+} from "../../test/support/watch-lane.ts";
 import { createCallerKey, fingerprintOf } from "../callers/caller-key.ts";
 import { parseCallersFile } from "../callers/callers-file.ts";
 import { WatchRevocationsRequestSchema } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
@@ -176,18 +185,13 @@ describe("WatchRevocations past the framework", () => {
     await revoke(fixture.domain, 1, 2);
     fixture.domain.clock.advance(1);
     fixture.domain.clock.advance(1);
+    for (const each of clients) for (const id of ids) await kinds(each, id, 3);
+    const seen = new Set<string>();
     for (const each of clients) {
-      const last = ids.at(-1) ?? 0;
-      await kinds(each, last, 3);
-      const seen = new Set(
-        ids.map((id) =>
-          messagesOf(each, id)
-            .map(({ event }) => event.case)
-            .join(),
-        ),
-      );
-      expect([...seen]).toEqual(["snapshotComplete,revocation,revocation"]);
+      await each.roundTrip();
+      for (const id of ids) seen.add((await kinds(each, id, 3)).join());
     }
+    expect([...seen]).toEqual(["snapshotComplete,revocation,revocation"]);
   });
 
   it("lets others have their turn while it serves many", async () => {
@@ -215,5 +219,29 @@ describe("WatchRevocations past the framework", () => {
     await eventually(() => served.at(-1) === 3 * ids.length);
     const inOneRound = served.map((now, at) => now - (served[at - 1] ?? 0));
     expect(Math.max(...inOneRound)).toBeLessThanOrEqual(3 * 16);
+  });
+
+  it("opens one stream in each round of the event loop, in the order of asking", async () => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port);
+    const opened: number[] = [];
+    const count = () => {
+      opened.push(fixture.watchers.open);
+      if (fixture.watchers.open < 20) setImmediate(count);
+    };
+    setImmediate(count);
+    client.send(Buffer.concat(Array.from({ length: 20 }, (_, n) => questionOn(2 * n + 1))));
+    await eventually(() => fixture.watchers.open === 20);
+    expect([...new Set(opened)]).toEqual(Array.from({ length: opened.at(-1) === 20 ? 21 : 20 }, (_, n) => n));
+  });
+
+  it("neither opens nor counts a stream that its caller resets before its turn", async () => {
+    await using fixture = await startLane();
+    using client = await connectRaw(fixture.engine.port);
+    // They come together: before the second has its turn it is gone.
+    client.send(Buffer.concat([questionOn(1), questionOn(3), reset(3), questionOn(5)]));
+    await kinds(client, 5, 1);
+    expect(fixture.watchers.open).toBe(2);
+    expect([fixture.reports, fixture.left]).toEqual([[], []]);
   });
 });

@@ -10,6 +10,7 @@ import {
 import { encodeFields } from "../http2/hpack-encoder.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
 import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
+import { Turns } from "../http2/turns.ts";
 import { parseCursor } from "../token/cursor.ts";
 import { canceled, GatewayError } from "../token/errors.ts";
 import type { LogEntry } from "../token/ports.ts";
@@ -27,9 +28,9 @@ import type { StreamLane } from "./stream-lane.ts";
 import { validate } from "./validate-interceptor.ts";
 import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-revocations.ts";
 
-/** For how long watchers are served in one round of the event loop: what is written for them leaves after it. */
+/** For how long watchers are served in one round of the event loop. */
 const SERVING_MS = 1;
-/** Watchers served before the clock is looked at. */
+/** How many are at most: what is written for them leaves when they have been, and over TLS that takes three times as long. */
 const SERVED_AT_ONCE = 16;
 
 /** Where a watch begins, and of which machines. */
@@ -51,6 +52,8 @@ export class WatchLane implements StreamLane {
   readonly #access: AccessControl;
   readonly #observe: ObserveCall;
   readonly #watchers = new Set<Watcher>();
+  /** Requests that have come whole: one is looked at in each round of the event loop, however many came together. */
+  readonly #turns = new Turns();
   /** Those that have something to hear, or may have, in the order in which they are served. */
   readonly #due = new Set<Watcher>();
   #isServing = false;
@@ -71,17 +74,8 @@ export class WatchLane implements StreamLane {
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
     stream.consumer = new RequestCollector(stream, this.dependencies.clock, (body) => {
-      const headers = plainGrpcHeaders(stream.head);
-      const options = headers === undefined ? undefined : this.#optionsOf(stream, body);
-      // Let in last: what the framework refuses it counts itself, and no call counts twice.
-      const entry = options === undefined ? undefined : enter(this.#access, stream, "watch");
-      if (options === undefined || headers === undefined || entry === undefined) {
-        leave(body);
-        return;
-      }
-      stream.consumed(body.length);
-      stream.respond(headers, false);
-      this.#add(stream, options, entry);
+      if (stream.remoteEnded) this.#turns.wait(() => this.#open(stream, body, leave));
+      else leave(body);
     });
   }
 
@@ -107,6 +101,21 @@ export class WatchLane implements StreamLane {
     if (this.#watchers.size > 0) return;
     this.#stop?.();
     this.#stop = undefined;
+  }
+
+  #open(stream: ServerStream, body: Buffer, leave: (body: Buffer) => void): void {
+    if (stream.isClosed) return;
+    const headers = plainGrpcHeaders(stream.head);
+    const options = headers === undefined ? undefined : this.#optionsOf(stream, body);
+    // Let in last: what the framework refuses it counts itself, and no call counts twice.
+    const entry = options === undefined ? undefined : enter(this.#access, stream, "watch");
+    if (options === undefined || headers === undefined || entry === undefined) {
+      leave(body);
+      return;
+    }
+    stream.consumed(body.length);
+    stream.respond(headers, false);
+    this.#add(stream, options, entry);
   }
 
   #encode(event: WatchEvent): Uint8Array {
@@ -163,7 +172,7 @@ export class WatchLane implements StreamLane {
       this.#due.delete(watcher);
       watcher.pump();
       served += 1;
-      if (served % SERVED_AT_ONCE === 0 && clock.monotonicMs() >= endMs) break;
+      if (served === SERVED_AT_ONCE || clock.monotonicMs() >= endMs) break;
     }
     this.#isServing = this.#due.size > 0;
     if (this.#isServing) setImmediate(() => this.#serveSome());

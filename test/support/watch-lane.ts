@@ -68,17 +68,21 @@ export async function startLane(limits: Partial<OverloadLimits> = {}, entries?: 
   };
 }
 
-export function ask(
-  client: RawClient,
+export function ask(client: RawClient, ...question: Parameters<typeof questionOn>): void {
+  client.send(questionOn(...question));
+}
+
+/** A call as its client sends it. */
+export function questionOn(
   streamId: number,
   request: MessageInitShape<typeof WatchRevocationsRequestSchema> = {},
   fields: [string, string][] = [],
-) {
+): Buffer {
   const message = toBinary(WatchRevocationsRequestSchema, create(WatchRevocationsRequestSchema, request));
-  client.send(
+  return Buffer.concat([
     headers(streamId, requestFields(PATH, [["content-type", "application/grpc"], ...fields])),
     data(streamId, envelope(message), { end: true }),
-  );
+  ]);
 }
 
 export function messagesOf(client: RawClient, streamId: number): WatchRevocationsResponse[] {
