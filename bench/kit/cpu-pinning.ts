@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { findProgram } from "./find-program.ts";
 import { groupOf, readAll } from "./process-usage.ts";
 
@@ -56,6 +56,14 @@ export function pinned(
 export function moveProcess(core: number | undefined, pid = process.pid): void {
   if (core === undefined) return;
   execFileSync("taskset", ["--all-tasks", "--pid", "--cpu-list", `${core}`, `${pid}`], { stdio: "ignore" });
+}
+
+/** Moves all threads of a Node.js process but the first, which runs the event loop: V8's and libuv's, as far as there are any yet. */
+export function moveHelpers(core: number | undefined, pid: number | undefined): void {
+  if (core === undefined || pid === undefined) return;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    if (Number(thread) !== pid) spawnSync("taskset", ["--pid", "--cpu-list", `${core}`, thread]);
+  }
 }
 
 /**

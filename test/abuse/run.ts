@@ -7,7 +7,7 @@
  * Exit code 0: the gateway outlived all of it and the innocent was always answered from memory. 1: not.
  */
 import { parseArgs } from "node:util";
-import { moveGroup, moveProcess, planCores } from "../../bench/kit/cpu-pinning.ts";
+import { moveGroup, moveHelpers, moveProcess, planCores } from "../../bench/kit/cpu-pinning.ts";
 import type { Attack } from "./attack.ts";
 import { AttackerProcess } from "./attacker-process.ts";
 import { ATTACKS } from "./attacks/all.ts";
@@ -23,6 +23,7 @@ const USAGE = `usage: npm run abuse -- [options]
   --only text       the attacks whose names hold the text, alone
   --transport name  engine or node alone
   --carrier name    tcp or tls alone
+  --one-core        the gateway's helper thread has the core of its event loop, and takes it 4 ms at a time
   --help            this
 
 Without --quick it needs "ulimit -n 20000".
@@ -36,6 +37,7 @@ const { values: options } = parseArgs({
     only: { type: "string", default: "" },
     transport: { type: "string" },
     carrier: { type: "string" },
+    "one-core": { type: "boolean", default: false },
   },
 });
 
@@ -57,11 +59,13 @@ if (options.help) {
 // The handlers of `exit` put back what was moved.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
 
-/** The gateway has a core of its own where there are two: what the attackers' costs is not its doing. */
+/** The gateway's event loop has a core of its own where there are two: what the attackers' costs is not its doing. */
 const CORES = planCores();
+const HELPERS = options["one-core"] ? CORES.server : CORES.support;
 moveGroup(CORES);
 // On the gateway's own core it would keep the gateway waiting.
 print(CORES.server === CORES.load ? CORES.remark : `${CORES.remark}; ${takePrecedence()}`);
+if (HELPERS !== undefined) print(`the server's event loop alone is meant; its helper thread is on core ${HELPERS}`);
 
 let failures = 0;
 for (const victim of VICTIMS) {
@@ -87,6 +91,7 @@ async function attackAll(victimOptions: VictimOptions): Promise<void> {
 async function attackInTurn(attacks: readonly Attack[], victimOptions: VictimOptions): Promise<number> {
   await using victim = await Victim.start(victimOptions);
   moveProcess(CORES.server, victim.pid);
+  moveHelpers(HELPERS, victim.pid);
   const attacker = new AttackerProcess();
   const innocent = new Innocent(victim.target, victim.token);
   let made = 0;
