@@ -28,11 +28,12 @@ export function splitByProtocol(
 ): ReadonlySet<Socket> {
   const undecided = new Set<Socket>();
   const isTls = server instanceof Http1TlsServer;
-  if (isTls) trackHandshakes(server, undecided);
   const opened = isTls ? "secureConnection" : "connection";
   const turns = new Turns();
   const serveHttp1 = server.listeners(opened);
   server.removeAllListeners(opened);
+  // After that, or what ends the tracking would go with them.
+  if (isTls) trackHandshakes(server, undecided);
   server.on(opened, (socket: Socket) => {
     // A reset of the connection is not an event worth more than its closing, which follows. Kept for the socket's whole
     // life: the servers do not listen from the first moment to the last, and an error nobody listens to ends the process.

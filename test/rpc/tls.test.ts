@@ -9,15 +9,15 @@ import * as grpc from "@grpc/grpc-js";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { TokenService, Verdict } from "../../src/gen/m2mgateway/v1/token_service_pb.ts";
 import { type Certificate, makeCertificate } from "../support/certificates.ts";
-import { eventually, type FakeGateway, grpcVerify, startFakeGateway, VERIFY } from "./fake-gateway.ts";
+import { eventually, type FakeGateway, type Fakes, grpcVerify, startFakeGateway, VERIFY } from "./fake-gateway.ts";
 
 let certificate: Certificate;
 beforeAll(() => {
   certificate = makeCertificate();
 });
 
-function startTlsGateway(): Promise<FakeGateway> {
-  return startFakeGateway({ options: { listen: { host: "localhost", port: 0 }, tls: certificate } });
+function startTlsGateway(fakes: Fakes = {}): Promise<FakeGateway> {
+  return startFakeGateway({ ...fakes, options: { listen: { host: "localhost", port: 0 }, tls: certificate } });
 }
 
 /** TLS names servers by name only: an address in its place is a warning. */
@@ -169,6 +169,35 @@ describe("with TLS", () => {
     for (const socket of [handshaking, silent]) socket.resume();
     await gateway.server.drain(600_000);
     await Promise.all(closed);
+  });
+
+  it.each([
+    "1.1",
+    "2",
+  ] as const)("draining lets calls over HTTP/%s finish, then closes their connections", async (httpVersion) => {
+    let answer = () => {};
+    let hasStarted = false;
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const gateway = await startTlsGateway({
+      verifyToken: async () => {
+        hasStarted = true;
+        await held;
+        return { verdict: Verdict.VALID };
+      },
+    });
+    const transport = createConnectTransport({
+      baseUrl: localhost(gateway),
+      httpVersion,
+      nodeOptions: { ca: certificate.cert },
+    });
+    const call = createClient(TokenService, transport).verifyToken({ token: "mt_1" });
+    await eventually(() => hasStarted);
+    const drained = gateway.server.drain(600_000);
+    answer();
+    expect((await call).verdict).toBe(Verdict.VALID);
+    await drained;
   });
 
   it("an identity that cannot be used keeps the server from starting", async () => {
