@@ -11,6 +11,7 @@ import type { Metrics } from "../metrics.ts";
 import { observeCalls } from "../observe-calls.ts";
 import type { RecentErrors } from "../recent-errors.ts";
 import type { Admission } from "../rpc/admission.ts";
+import { CallQueue } from "../rpc/call-queue.ts";
 import { DirectVerify } from "../rpc/direct-verify.ts";
 import type { HealthStatuses } from "../rpc/health.ts";
 import { createLanes } from "../rpc/lanes.ts";
@@ -69,6 +70,7 @@ export function rpcOptionsOf(
   const callLog = new CallLog(log, dependencies.clock, config.log.access);
   const logsAll = log.isLevelEnabled("debug");
   compileRules(SERVICES);
+  const queue = new CallQueue();
   const observers = observeCalls({ metrics, recentErrors, log: callLog, logsAll, tracing });
   return {
     listen: listenOptions(config.rpc),
@@ -84,7 +86,8 @@ export function rpcOptionsOf(
     ownKeys,
     onAudit: access.onAudit,
     observe: observers.observe,
-    lanes: createLanes(dependencies, access.control, observers),
+    queue,
+    lanes: createLanes(dependencies, access.control, observers, queue),
   };
 }
 

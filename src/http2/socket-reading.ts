@@ -52,8 +52,24 @@ function readRecordsInto(buffer: Buffer, socket: TLSSocket, onRead: OnRead): voi
   handle.useUserBuffer(buffer);
 }
 
-function moveToBuffer(socket: Socket, buffer: Buffer, onRead: OnRead): Socket | undefined {
+/**
+ * Reads nothing more from a socket until the function that this returns is called: what comes stays with the kernel, and then with its
+ * client. Where that is not possible the socket reads on as far as it buffers.
+ */
+export function holdReading(socket: Socket): () => void {
   const handle = handleOf(socket);
+  if (handle === undefined) return () => {};
+  handle.reading = false;
+  handle.readStop();
+  return () => {
+    if (socket.destroyed || handle.reading) return;
+    handle.reading = true;
+    handle.readStart();
+  };
+}
+
+function moveToBuffer(socket: Socket, buffer: Buffer, onRead: OnRead): Socket | undefined {
+  const handle = socket instanceof TLSSocket ? undefined : handleOf(socket);
   if (handle === undefined) return undefined;
   const first: Buffer | null = socket.read();
   // The new socket starts to read anew: if the client's end has been read already, that is read once more.
@@ -80,12 +96,13 @@ function symbolsOf(socket: Socket): (readonly [string | undefined, symbol])[] {
 /** What node:net has of the operating system's socket, as far as it is used here. Not a public interface. */
 interface Handle {
   reading: boolean;
+  readStart(): number;
   readStop(): number;
   useUserBuffer(buffer: Uint8Array): void;
 }
 
 function handleOf(socket: Socket): Handle | undefined {
-  if (socket instanceof TLSSocket || socket.destroyed) return undefined;
+  if (socket.destroyed) return undefined;
   const handle: Partial<Handle> | null | undefined = Reflect.get(socket, "_handle");
   return isHandle(handle) ? handle : undefined;
 }
@@ -93,6 +110,7 @@ function handleOf(socket: Socket): Handle | undefined {
 function isHandle(handle: Partial<Handle> | null | undefined): handle is Handle {
   return (
     typeof handle?.reading === "boolean" &&
+    typeof handle.readStart === "function" &&
     typeof handle.readStop === "function" &&
     typeof handle.useUserBuffer === "function"
   );

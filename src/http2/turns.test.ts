@@ -29,6 +29,40 @@ describe("Turns", () => {
   });
 });
 
+describe("a turn that is not waited for", () => {
+  it("is there once in each round, where nobody waits", async () => {
+    const turns = new Turns();
+    expect([turns.tryTake(), turns.tryTake()]).toEqual([true, false]);
+    await round();
+    expect(turns.tryTake()).toBe(true);
+    await round();
+    turns.wait(() => undefined);
+    expect(turns.tryTake()).toBe(false);
+  });
+
+  it("is this round's: who waits has the next", async () => {
+    const turns = new Turns();
+    let had = 0;
+    turns.tryTake();
+    turns.wait(() => (had += 1));
+    await round();
+    expect(had).toBe(0);
+    await round();
+    expect(had).toBe(1);
+  });
+
+  it("passes by who has left", async () => {
+    const turns = new Turns();
+    const had: string[] = [];
+    const first = () => had.push("first");
+    turns.wait(first);
+    turns.wait(() => had.push("second"));
+    turns.leave(first);
+    await round();
+    expect(had).toEqual(["second"]);
+  });
+});
+
 describe("Run", () => {
   it.each([
     ["clear", 64],

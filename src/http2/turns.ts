@@ -1,17 +1,32 @@
 /**
- * Clients that send without a pause, in the order in which they are read on. Each round of the event loop one of them is,
- * so that all others wait for one of them and not for all, however many they are.
+ * What many clients want done at once, in the order in which they came. Each round of the event loop one of them has its turn, so
+ * that everybody else waits for one of them and not for all, however many they are.
  */
 export class Turns {
   /** Calls so far that were not answered at once. */
   calls = 0;
   readonly #waiting = new Set<() => void>();
   #isScheduled = false;
+  /** This round's turn was not waited for. */
+  #isTaken = false;
 
   /** Has `onTurn` called once all that came before have been. */
   wait(onTurn: () => void): void {
     this.#waiting.add(onTurn);
     this.#schedule();
+  }
+
+  /** Takes the turn of this round, if nobody has had it and nobody waits. */
+  tryTake(): boolean {
+    if (this.#isScheduled) return false;
+    this.#isTaken = true;
+    this.#schedule();
+    return true;
+  }
+
+  /** Whoever waited with `onTurn` does not any more. */
+  leave(onTurn: () => void): void {
+    this.#waiting.delete(onTurn);
   }
 
   #schedule(): void {
@@ -22,12 +37,17 @@ export class Turns {
 
   readonly #next = (): void => {
     this.#isScheduled = false;
+    if (this.#isTaken) this.#isTaken = false;
+    else this.#giveOne();
+    if (this.#waiting.size > 0) this.#schedule();
+  };
+
+  #giveOne(): void {
     const [onTurn] = this.#waiting;
     if (onTurn === undefined) return;
     this.#waiting.delete(onTurn);
     onTurn();
-    if (this.#waiting.size > 0) this.#schedule();
-  };
+  }
 }
 
 /**

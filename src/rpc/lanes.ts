@@ -1,6 +1,7 @@
 import { TokenService } from "../gen/m2mgateway/v1/token_service_pb.ts";
 import type { AccessControl } from "./access-control.ts";
 import type { ObserveCall } from "./call-observer.ts";
+import type { CallQueue } from "./call-queue.ts";
 import type { Lanes } from "./engine-http2.ts";
 import type { RpcDependencies } from "./rpc-dependencies.ts";
 import { createVerifyLane, type VerifyLaneOptions } from "./verify-lane.ts";
@@ -23,16 +24,18 @@ export interface LanesObservers {
   readonly watch: LaneWatch | undefined;
 }
 
+/** @param queue where calls wait that are not answered at once */
 export function createLanes(
   dependencies: RpcDependencies,
   access: AccessControl,
   { observe, onAnswered, watch }: LanesObservers,
+  queue: CallQueue,
 ): Lanes {
   const { verifier } = dependencies;
   const verifyLane = (lane: VerifyLaneOptions["verifier"]) =>
     createVerifyLane({ ...dependencies, verifier: lane, access, onAnswered });
   return {
     unary: [watch === undefined ? verifyLane(verifier) : new WatchedVerifyLane(verifier, verifyLane, watch)],
-    streams: [new VerifyStreamLane(dependencies, access, observe), new WatchLane(dependencies, access, observe)],
+    streams: [new VerifyStreamLane(dependencies, access, observe), new WatchLane(dependencies, access, observe, queue)],
   };
 }

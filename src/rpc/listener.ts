@@ -2,6 +2,7 @@ import type { Server as Http1Server } from "node:http";
 import { Server as Http1TlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { holdReading } from "../http2/socket-reading.ts";
 import { Turns } from "../http2/turns.ts";
 import { isTrusted } from "./tls-identity.ts";
 
@@ -15,7 +16,7 @@ const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
  * closed.
  *
  * One connection is handed over in each round of the event loop: what it has sent by then is read at once, and everybody else
- * waits meanwhile.
+ * waits meanwhile. Of those that wait nothing is read.
  *
  * @param onHttp1 told of the connections that the server serves, once it does
  * @returns the connections that have not been handed over
@@ -51,7 +52,19 @@ export function splitByProtocol(
         onHttp1(socket);
       }
     };
-    const decide = (isHttp2: boolean) => turns.wait(() => give(isHttp2));
+    const decide = (isHttp2: boolean) => {
+      if (turns.tryTake()) {
+        give(isHttp2);
+        return;
+      }
+      const readOn = holdReading(socket);
+      const onTurn = () => {
+        readOn();
+        give(isHttp2);
+      };
+      turns.wait(onTurn);
+      socket.once("close", () => turns.leave(onTurn));
+    };
     undecided.add(socket);
     socket.once("close", () => undecided.delete(socket));
     const announced = socket instanceof TLSSocket && socket.alpnProtocol;

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { admissionWith } from "../../test/support/admission.ts";
 import { Peer } from "../callers/peer.ts";
 import { observeEnds } from "./call-observer.ts";
+import { CallQueue } from "./call-queue.ts";
 import type { CallReport } from "./call-report.ts";
 import { connectErrorFrom } from "./connect-error.ts";
 import type { Exchange } from "./exchange.ts";
@@ -58,6 +59,7 @@ function start() {
     maxMessageBytes: 65_536,
     bodyTimeoutMs: 1000,
     admission,
+    queue: new CallQueue(),
   });
   return { admission, reports, served, listener };
 }

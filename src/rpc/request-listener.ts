@@ -4,7 +4,7 @@ import type { Admission, Limit } from "./admission.ts";
 import { Call, type CallOptions, observed, type Route } from "./call.ts";
 import { drainingError } from "./call-context.ts";
 import { CallPlace, Probes } from "./call-place.ts";
-import { CallQueue } from "./call-queue.ts";
+import type { CallQueue } from "./call-queue.ts";
 import { worthOf } from "./call-worth.ts";
 import type { DirectRpc } from "./direct-rpc.ts";
 import { type Exchange, pathOf } from "./exchange.ts";
@@ -18,6 +18,8 @@ export interface RequestListenerOptions extends CallOptions {
   /** What serves some of the RPCs without their handlers, where it can. */
   readonly directs: readonly DirectRpc[];
   readonly admission: Admission;
+  /** Where calls wait for their turn. */
+  readonly queue: CallQueue;
 }
 
 export interface RequestListener {
@@ -45,7 +47,7 @@ export function createRequestListener(options: RequestListenerOptions): RequestL
 class CallListener implements RequestListener {
   readonly #options: RequestListenerOptions;
   readonly #routes: ReadonlyMap<string, Route>;
-  readonly #queue = new CallQueue();
+  readonly #queue: CallQueue;
   readonly #probes = new Probes();
   readonly #refused: RefusedCalls;
   readonly #streams = new Set<AbortController>();
@@ -53,8 +55,9 @@ class CallListener implements RequestListener {
   #isDraining = false;
 
   constructor(options: RequestListenerOptions) {
-    const { handlers, directs, guard, presentError } = options;
+    const { handlers, directs, guard, presentError, queue } = options;
     this.#options = options;
+    this.#queue = queue;
     this.#refused = new RefusedCalls(presentError);
     this.#routes = new Map(
       handlers.map((handler) => [

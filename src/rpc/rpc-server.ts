@@ -12,6 +12,7 @@ import type { Admission } from "./admission.ts";
 import type { OnAudit } from "./audit.ts";
 import { createAuditInterceptor } from "./audit-interceptor.ts";
 import { type ObserveCall, observeEnds } from "./call-observer.ts";
+import { CallQueue } from "./call-queue.ts";
 import { connectErrorFrom, type PresentError } from "./connect-error.ts";
 import { deadlineInterceptor } from "./deadline-interceptor.ts";
 import type { DirectRpc } from "./direct-rpc.ts";
@@ -40,6 +41,8 @@ export interface RpcListenerOptions {
   readonly ownKeys?: OwnKeys | undefined;
   /** Decides what is not taken on. */
   readonly admission: Admission;
+  /** Where calls wait for their turn, those of lanes too that have some. Without it calls past the lanes have one of their own. */
+  readonly queue?: CallQueue | undefined;
   readonly routes: (router: ConnectRouter) => void;
   /** What serves some RPCs without the interceptors and the routes, where a call is nothing out of the ordinary. */
   readonly directs?: readonly DirectRpc[] | undefined;
@@ -158,6 +161,7 @@ export function createRpcListener(options: RpcListenerOptions): RequestListener 
     presentError,
     bodyTimeoutMs: BODY_TIMEOUT_MS,
     admission: options.admission,
+    queue: options.queue ?? new CallQueue(),
   });
 }
 

@@ -1,18 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { eventually } from "../../test/http2/kit/engine-fixture.ts";
 import { data, headers, INITIAL_WINDOW_SIZE, requestFields, reset, windowUpdate } from "../../test/http2/kit/frames.ts";
 import { connectRaw } from "../../test/http2/kit/raw-client.ts";
-import {
-  ask,
-  HEARTBEAT_MS,
-  kinds,
-  messagesOf,
-  PATH,
-  questionOn,
-  revoke,
-  startLane,
-} from "../../test/support/watch-lane.ts";
+import { ask, HEARTBEAT_MS, kinds, messagesOf, PATH, revoke, startLane } from "../../test/support/watch-lane.ts";
 import { createCallerKey, fingerprintOf } from "../callers/caller-key.ts";
 import { parseCallersFile } from "../callers/callers-file.ts";
 import { WatchRevocationsRequestSchema } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
@@ -192,56 +183,5 @@ describe("WatchRevocations past the framework", () => {
       for (const id of ids) seen.add((await kinds(each, id, 3)).join());
     }
     expect([...seen]).toEqual(["snapshotComplete,revocation,revocation"]);
-  });
-
-  it("lets others have their turn while it serves many", async () => {
-    await using fixture = await startLane();
-    using client = await connectRaw(fixture.engine.port);
-    client.send(windowUpdate(0, 10_000_000));
-    const ids = Array.from({ length: 200 }, (_, n) => 2 * n + 1);
-    for (const id of ids) ask(client, id);
-    await eventually(() => fixture.watchers.open === ids.length);
-    await kinds(client, ids.at(-1) ?? 0, 1);
-    // Time passes with everything that is done.
-    let nowMs = fixture.domain.clock.monotonicMs();
-    vi.spyOn(fixture.domain.clock, "monotonicMs").mockImplementation(() => (nowMs += 0.1));
-    const encode = vi.spyOn(fixture.lane, "encode");
-    const served: number[] = [];
-    const count = () => {
-      served.push(encode.mock.calls.length);
-      if (encode.mock.calls.length < 3 * ids.length) setImmediate(count);
-    };
-    setImmediate(count);
-    // What comes while they are served makes it no more at a time.
-    await revoke(fixture.domain, 1, 2, 3);
-    for (const id of ids)
-      expect(await kinds(client, id, 4)).toEqual(["snapshotComplete", ...Array(3).fill("revocation")]);
-    await eventually(() => served.at(-1) === 3 * ids.length);
-    const inOneRound = served.map((now, at) => now - (served[at - 1] ?? 0));
-    expect(Math.max(...inOneRound)).toBeLessThanOrEqual(3 * 16);
-  });
-
-  it("opens one stream in each round of the event loop, in the order of asking", async () => {
-    await using fixture = await startLane();
-    using client = await connectRaw(fixture.engine.port);
-    const opened: number[] = [];
-    const count = () => {
-      opened.push(fixture.watchers.open);
-      if (fixture.watchers.open < 20) setImmediate(count);
-    };
-    setImmediate(count);
-    client.send(Buffer.concat(Array.from({ length: 20 }, (_, n) => questionOn(2 * n + 1))));
-    await eventually(() => fixture.watchers.open === 20);
-    expect([...new Set(opened)]).toEqual(Array.from({ length: opened.at(-1) === 20 ? 21 : 20 }, (_, n) => n));
-  });
-
-  it("neither opens nor counts a stream that its caller resets before its turn", async () => {
-    await using fixture = await startLane();
-    using client = await connectRaw(fixture.engine.port);
-    // They come together: before the second has its turn it is gone.
-    client.send(Buffer.concat([questionOn(1), questionOn(3), reset(3), questionOn(5)]));
-    await kinds(client, 5, 1);
-    expect(fixture.watchers.open).toBe(2);
-    expect([fixture.reports, fixture.left]).toEqual([[], []]);
   });
 });

@@ -1,5 +1,4 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import type { Caller } from "../callers/caller.ts";
 import {
   RevocationService,
@@ -7,10 +6,8 @@ import {
   WatchRevocationsRequestSchema,
   WatchRevocationsResponseSchema,
 } from "../gen/m2mgateway/v1/revocation_service_pb.ts";
-import { encodeFields } from "../http2/hpack-encoder.ts";
 import { fieldOf, type RequestHead } from "../http2/request-head.ts";
-import type { ServerStream, StreamConsumer } from "../http2/server-stream.ts";
-import { Turns } from "../http2/turns.ts";
+import type { ServerStream } from "../http2/server-stream.ts";
 import { parseCursor } from "../token/cursor.ts";
 import { canceled, GatewayError } from "../token/errors.ts";
 import type { LogEntry } from "../token/ports.ts";
@@ -18,6 +15,7 @@ import { Watch, type WatchEvent, type WatchOptions } from "../token/watch.ts";
 import type { AccessControl } from "./access-control.ts";
 import { drainingError } from "./call-context.ts";
 import type { ObserveCall } from "./call-observer.ts";
+import type { CallQueue } from "./call-queue.ts";
 import { CallReporter } from "./call-report.ts";
 import { visibleSubjects } from "./caller-subjects.ts";
 import { connectErrorFrom } from "./connect-error.ts";
@@ -27,10 +25,11 @@ import { callerAt, enter, type StreamEntry } from "./stream-entry.ts";
 import type { StreamLane } from "./stream-lane.ts";
 import { validate } from "./validate-interceptor.ts";
 import { hasTooManyWatchers, type WatchDependencies, wireEvent } from "./watch-revocations.ts";
+import { Watcher, type WatcherHost } from "./watcher.ts";
 
 /** For how long watchers are served in one round of the event loop. */
 const SERVING_MS = 1;
-/** How many are at most: what is written for them leaves when they have been, and over TLS that takes three times as long. */
+/** At most so many in one round: what is written for them leaves after it, and over TLS that takes three times as long as to serve them. */
 const SERVED_AT_ONCE = 16;
 
 /** Where a watch begins, and of which machines. */
@@ -46,14 +45,13 @@ const LABELS = {
  * WatchRevocations over gRPC: thousands of streams, each a position in the history. An event is encoded once and sent to
  * all; one whose peer does not read waits with a single event, and goes on from its position when it does.
  */
-export class WatchLane implements StreamLane {
+export class WatchLane implements StreamLane, WatcherHost {
   readonly path = `/${LABELS.service}/${LABELS.method}`;
   readonly dependencies: WatchDependencies;
   readonly #access: AccessControl;
   readonly #observe: ObserveCall;
   readonly #watchers = new Set<Watcher>();
-  /** Requests that have come whole: one is looked at in each round of the event loop, however many came together. */
-  readonly #turns = new Turns();
+  readonly #queue: CallQueue;
   /** Those that have something to hear, or may have, in the order in which they are served. */
   readonly #due = new Set<Watcher>();
   #isServing = false;
@@ -61,7 +59,9 @@ export class WatchLane implements StreamLane {
   #stop: (() => void) | undefined;
   #isDraining = false;
 
-  constructor(dependencies: WatchDependencies, access: AccessControl, observe: ObserveCall) {
+  /** @param queue where requests wait that have come whole, with all other calls past the lanes */
+  constructor(dependencies: WatchDependencies, access: AccessControl, observe: ObserveCall, queue: CallQueue) {
+    this.#queue = queue;
     this.#access = access;
     this.dependencies = dependencies;
     this.#observe = observe;
@@ -73,10 +73,21 @@ export class WatchLane implements StreamLane {
   }
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
-    stream.consumer = new RequestCollector(stream, this.dependencies.clock, (body) => {
-      if (stream.remoteEnded) this.#turns.wait(() => this.#open(stream, body, leave));
-      else leave(body);
+    const cameAtMs = performance.now();
+    const collector = new RequestCollector(stream, this.dependencies.clock, () => {
+      if (!stream.remoteEnded) {
+        leave(collector.take());
+        return;
+      }
+      this.#queue.add(this.#access.peerOf(stream.socket), {
+        get isGone() {
+          return stream.isClosed;
+        },
+        begin: () => this.#open(stream, collector.take(), cameAtMs, leave),
+        drop: () => this.#reporterOf(stream, cameAtMs).end(connectErrorFrom(canceled()), canceled()),
+      });
     });
+    stream.consumer = collector;
   }
 
   drain(): void {
@@ -94,17 +105,25 @@ export class WatchLane implements StreamLane {
     return encoded;
   }
 
-  remove(watcher: Watcher): void {
+  /** Serves a watcher that is not over behind those that are due. */
+  serveInTurn(watcher: Watcher): void {
+    if (!this.#watchers.has(watcher)) return;
+    this.#due.add(watcher);
+    this.#serve();
+  }
+
+  remove(watcher: Watcher, reason: unknown): void {
     if (!this.#watchers.delete(watcher)) return;
     this.#due.delete(watcher);
-    this.dependencies.watchers.open -= 1;
+    const { watchers } = this.dependencies;
+    watchers.open -= 1;
+    if (reason instanceof GatewayError && reason.reason === "SLOW_CONSUMER") watchers.cut += 1;
     if (this.#watchers.size > 0) return;
     this.#stop?.();
     this.#stop = undefined;
   }
 
-  #open(stream: ServerStream, body: Buffer, leave: (body: Buffer) => void): void {
-    if (stream.isClosed) return;
+  #open(stream: ServerStream, body: Buffer, cameAtMs: number, leave: (body: Buffer) => void): void {
     const headers = plainGrpcHeaders(stream.head);
     const options = headers === undefined ? undefined : this.#optionsOf(stream, body);
     // Let in last: what the framework refuses it counts itself, and no call counts twice.
@@ -115,15 +134,18 @@ export class WatchLane implements StreamLane {
     }
     stream.consumed(body.length);
     stream.respond(headers, false);
-    this.#add(stream, options, entry);
+    this.#add(stream, options, entry, this.#reporterOf(stream, cameAtMs));
+  }
+
+  #reporterOf(stream: ServerStream, cameAtMs: number): CallReporter {
+    return new CallReporter(this.#observe(LABELS, (name) => fieldOf(stream.head, name)).onEnd, LABELS, cameAtMs);
   }
 
   #encode(event: WatchEvent): Uint8Array {
     return envelope(toBinary(WatchRevocationsResponseSchema, wireEvent(event, this.dependencies)));
   }
 
-  #add(stream: ServerStream, options: WatchedPart, entry: StreamEntry): void {
-    const reporter = new CallReporter(this.#observe(LABELS, (name) => fieldOf(stream.head, name)).onEnd, LABELS);
+  #add(stream: ServerStream, options: WatchedPart, entry: StreamEntry, reporter: CallReporter): void {
     const { feed, revocations, clock, watch, watchers } = this.dependencies;
     const followed = new Watch({ ...options, ...watch, revocations, clock });
     const watcher = new Watcher(this, stream, followed, reporter, entry);
@@ -131,8 +153,16 @@ export class WatchLane implements StreamLane {
     entry.follow((error) => watcher.finish(error));
     watchers.open += 1;
     this.#stop ??= this.#start();
-    if (watcher.watch.isAhead) void feed.refresh().then(() => watcher.begin());
-    else watcher.begin();
+    if (!followed.isAhead) {
+      watcher.begin();
+      watcher.pump();
+      return;
+    }
+    void feed.refresh().then(() => {
+      watcher.begin();
+      // All that wait for the same news do so together.
+      this.serveInTurn(watcher);
+    });
   }
 
   /** Serves all when the log told something, and looks for heartbeats that are due. */
@@ -158,8 +188,11 @@ export class WatchLane implements StreamLane {
     };
   }
 
+  /** From the next round of the event loop on: however often it is called in one, no more are served. */
   #serve(): void {
-    if (!this.#isServing) this.#serveSome();
+    if (this.#isServing || this.#due.size === 0) return;
+    this.#isServing = true;
+    setImmediate(() => this.#serveSome());
   }
 
   /** Serves those that are due for a while, and the rest from the next round of the event loop on. */
@@ -167,15 +200,14 @@ export class WatchLane implements StreamLane {
     const { clock } = this.dependencies;
     const endMs = clock.monotonicMs() + SERVING_MS;
     let served = 0;
-    this.#isServing = true;
     for (const watcher of this.#due) {
       this.#due.delete(watcher);
       watcher.pump();
       served += 1;
       if (served === SERVED_AT_ONCE || clock.monotonicMs() >= endMs) break;
     }
-    this.#isServing = this.#due.size > 0;
-    if (this.#isServing) setImmediate(() => this.#serveSome());
+    this.#isServing = false;
+    this.#serve();
   }
 
   /** What is watched; `undefined` for what the framework has to refuse. */
@@ -206,82 +238,5 @@ function optionsOf({ cursor, subjects }: WatchRevocationsRequest, caller: Caller
     return { after: cursor === "" ? undefined : parseCursor(cursor), subjects: visibleSubjects(caller, subjects) };
   } catch {
     return undefined;
-  }
-}
-
-/** One stream that is served. */
-class Watcher implements StreamConsumer {
-  readonly watch: Watch;
-  readonly #lane: WatchLane;
-  readonly #stream: ServerStream;
-  readonly #reporter: CallReporter;
-  readonly #entry: StreamEntry;
-  #hasBegun = false;
-  #hasRoom = true;
-  #isOver = false;
-
-  constructor(lane: WatchLane, stream: ServerStream, watch: Watch, reporter: CallReporter, entry: StreamEntry) {
-    this.#entry = entry;
-    this.#lane = lane;
-    this.#stream = stream;
-    this.#reporter = reporter;
-    this.watch = watch;
-    stream.consumer = this;
-  }
-
-  begin(): void {
-    this.#hasBegun = true;
-    this.pump();
-  }
-
-  /** Sends what there is to send. */
-  pump(): void {
-    if (!this.#hasBegun || this.#isOver) return;
-    try {
-      while (this.#hasRoom) {
-        const event = this.watch.next();
-        if (event === undefined) return;
-        this.#hasRoom = this.#stream.write(this.#lane.encode(event), 0);
-      }
-    } catch (error) {
-      if (error instanceof GatewayError && error.reason === "SLOW_CONSUMER") this.#lane.dependencies.watchers.cut += 1;
-      this.#end(error);
-    }
-  }
-
-  /** Ends the stream, with the cursor to resume from. */
-  finish(error: GatewayError): void {
-    this.#end(this.watch.endedBy(error));
-  }
-
-  onData(_bytes: Buffer, start: number, end: number): void {
-    this.#stream.consumed(end - start);
-  }
-
-  onEnd(): void {}
-
-  onWritable(): void {
-    this.#hasRoom = true;
-    this.pump();
-  }
-
-  onOver(): void {
-    this.#over(canceled());
-  }
-
-  #end(error: unknown): void {
-    if (this.#isOver) return;
-    this.#over(error);
-    const trailers = new Headers();
-    setTrailerStatus(trailers, connectErrorFrom(error));
-    this.#stream.end(encodeFields(trailers));
-  }
-
-  #over(error: unknown): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#entry.leave();
-    this.#reporter.end(connectErrorFrom(error), error);
-    this.#lane.remove(this);
   }
 }

@@ -65,7 +65,7 @@ const HELPERS = options["one-core"] ? CORES.server : CORES.support;
 moveGroup(CORES);
 // On the gateway's own core it would keep the gateway waiting.
 print(CORES.server === CORES.load ? CORES.remark : `${CORES.remark}; ${takePrecedence()}`);
-if (HELPERS !== undefined) print(`the server's event loop alone is meant; its helper thread is on core ${HELPERS}`);
+if (HELPERS !== CORES.server) print(`the server's event loop alone is meant; its helper thread is on core ${HELPERS}`);
 
 let failures = 0;
 for (const victim of VICTIMS) {

@@ -48,6 +48,22 @@ describe("a connection", () => {
     }
   });
 
+  it("over HTTP/1.1 is answered what can be answered at once, though its client says its last word with the request", async () => {
+    await using gateway = await startFakeGateway();
+    const body = `{"token":"mt_1"}`;
+    const head = `POST ${VERIFY} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+    for (let n = 0; n < 5; n++) {
+      const socket = net.connect(gateway.server.port, "127.0.0.1");
+      let answer = "";
+      socket.on("data", (data) => {
+        answer += data;
+      });
+      socket.end(head + body);
+      await new Promise((resolve) => socket.once("close", resolve));
+      expect(answer).toMatch(/^HTTP\/1\.1 200 .*VERDICT_VALID/s);
+    }
+  });
+
   it("is closed when it ends in the middle of the preface", async () => {
     await using gateway = await startFakeGateway();
     const socket = net.connect(gateway.server.port, "127.0.0.1");

@@ -171,34 +171,34 @@ describe("with TLS", () => {
     await Promise.all(closed);
   });
 
-  it.each([
-    "1.1",
-    "2",
-  ] as const)("draining lets calls over HTTP/%s finish, then closes their connections", async (httpVersion) => {
-    let answer = () => {};
-    let hasStarted = false;
-    const held = new Promise<void>((resolve) => {
-      answer = resolve;
-    });
-    const gateway = await startTlsGateway({
-      verifyToken: async () => {
-        hasStarted = true;
-        await held;
-        return { verdict: Verdict.VALID };
-      },
-    });
-    const transport = createConnectTransport({
-      baseUrl: localhost(gateway),
-      httpVersion,
-      nodeOptions: { ca: certificate.cert },
-    });
-    const call = createClient(TokenService, transport).verifyToken({ token: "mt_1" });
-    await eventually(() => hasStarted);
-    const drained = gateway.server.drain(600_000);
-    answer();
-    expect((await call).verdict).toBe(Verdict.VALID);
-    await drained;
-  });
+  it.each(["1.1", "2"] as const)(
+    "draining lets calls over HTTP/%s finish, then closes their connections",
+    async (httpVersion) => {
+      let answer = () => {};
+      let hasStarted = false;
+      const held = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      const gateway = await startTlsGateway({
+        verifyToken: async () => {
+          hasStarted = true;
+          await held;
+          return { verdict: Verdict.VALID };
+        },
+      });
+      const transport = createConnectTransport({
+        baseUrl: localhost(gateway),
+        httpVersion,
+        nodeOptions: { ca: certificate.cert },
+      });
+      const call = createClient(TokenService, transport).verifyToken({ token: "mt_1" });
+      await eventually(() => hasStarted);
+      const drained = gateway.server.drain(600_000);
+      answer();
+      expect((await call).verdict).toBe(Verdict.VALID);
+      await drained;
+    },
+  );
 
   it("an identity that cannot be used keeps the server from starting", async () => {
     await expect(startFakeGateway({ options: { tls: { cert: "x", key: "y" } } })).rejects.toThrow();

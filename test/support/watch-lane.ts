@@ -7,6 +7,7 @@ import {
 import type { ServerStream } from "../../src/http2/server-stream.ts";
 import type { OverloadLimits } from "../../src/rpc/admission.ts";
 import { observeEnds } from "../../src/rpc/call-observer.ts";
+import { CallQueue } from "../../src/rpc/call-queue.ts";
 import type { CallReport } from "../../src/rpc/call-report.ts";
 import { envelope } from "../../src/rpc/plain-grpc.ts";
 import { WatchLane } from "../../src/rpc/watch-lane.ts";
@@ -44,6 +45,7 @@ export async function startLane(limits: Partial<OverloadLimits> = {}, entries?: 
     dependencies,
     access,
     observeEnds((report) => reports.push(report)),
+    new CallQueue(),
   );
   const onStream = (stream: ServerStream) => {
     if (!lane.admits(stream.head)) stream.reset(11);

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { CallLog } from "../../src/call-log.ts";
 import { createLogger } from "../../src/logger.ts";
 import { observeCalls } from "../../src/observe-calls.ts";
+import { CallQueue } from "../../src/rpc/call-queue.ts";
 import { createLanes } from "../../src/rpc/lanes.ts";
 import { createVerifyLane } from "../../src/rpc/verify-lane.ts";
 import { dependenciesOf } from "../rpc/verify-stream-fixture.ts";
@@ -47,10 +48,10 @@ describe("where nothing is traced", () => {
     const control = openAccess(domain.clock);
     const plain = createVerifyLane({ ...dependencies, access: control, onAnswered: () => undefined });
     for (const access of ["off", "errors", 0] as const) {
-      const [lane] = createLanes(dependencies, control, observers(access)).unary;
+      const [lane] = createLanes(dependencies, control, observers(access), new CallQueue()).unary;
       expect(lane?.constructor).toBe(plain.constructor);
     }
-    const [watched] = createLanes(dependencies, control, observers(0.01)).unary;
+    const [watched] = createLanes(dependencies, control, observers(0.01), new CallQueue()).unary;
     expect(watched?.constructor).not.toBe(plain.constructor);
   });
 });
