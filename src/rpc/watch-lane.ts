@@ -29,8 +29,8 @@ import { Watcher, type WatcherHost } from "./watcher.ts";
 
 /** For how long watchers are served in one round of the event loop. */
 const SERVING_MS = 1;
-/** At most so many in one round: what is written for them leaves after it, and over TLS that takes three times as long as to serve them. */
-const SERVED_AT_ONCE = 16;
+/** Of at most so many connections: what is written leaves after it, in one piece for each, and over TLS that takes as long again. */
+const CONNECTIONS_AT_ONCE = 16;
 
 /** Where a watch begins, and of which machines. */
 type WatchedPart = Pick<WatchOptions, "after" | "subjects">;
@@ -52,8 +52,8 @@ export class WatchLane implements StreamLane, WatcherHost {
   readonly #observe: ObserveCall;
   readonly #watchers = new Set<Watcher>();
   readonly #queue: CallQueue;
-  /** Those that have something to hear, or may have, in the order in which they are served. */
-  readonly #due = new Set<Watcher>();
+  /** Those that have something to hear, or may have, by their connections, in the order in which they are served. */
+  readonly #due = new Map<object, Set<Watcher>>();
   #isServing = false;
   readonly #encoded = new WeakMap<LogEntry, Uint8Array>();
   #stop: (() => void) | undefined;
@@ -108,13 +108,13 @@ export class WatchLane implements StreamLane, WatcherHost {
   /** Serves a watcher that is not over behind those that are due. */
   serveInTurn(watcher: Watcher): void {
     if (!this.#watchers.has(watcher)) return;
-    this.#due.add(watcher);
+    this.#makeDue(watcher);
     this.#serve();
   }
 
   remove(watcher: Watcher, reason: unknown): void {
     if (!this.#watchers.delete(watcher)) return;
-    this.#due.delete(watcher);
+    this.#due.get(watcher.connection)?.delete(watcher);
     const { watchers } = this.dependencies;
     watchers.open -= 1;
     if (reason instanceof GatewayError && reason.reason === "SLOW_CONSUMER") watchers.cut += 1;
@@ -169,7 +169,7 @@ export class WatchLane implements StreamLane, WatcherHost {
   #start(): () => void {
     const { feed, clock, watch } = this.dependencies;
     const stopListening = feed.listen(() => {
-      for (const watcher of this.#watchers) this.#due.add(watcher);
+      for (const watcher of this.#watchers) this.#makeDue(watcher);
       this.#serve();
     });
     let cancel = () => {};
@@ -177,7 +177,7 @@ export class WatchLane implements StreamLane, WatcherHost {
       cancel = clock.after(watch.heartbeatMs / 8, () => {
         tick();
         const nowMs = clock.monotonicMs();
-        for (const watcher of this.#watchers) if (watcher.watch.isHeartbeatDue(nowMs)) this.#due.add(watcher);
+        for (const watcher of this.#watchers) if (watcher.watch.isHeartbeatDue(nowMs)) this.#makeDue(watcher);
         this.#serve();
       });
     };
@@ -188,26 +188,45 @@ export class WatchLane implements StreamLane, WatcherHost {
     };
   }
 
+  #makeDue(watcher: Watcher): void {
+    const others = this.#due.get(watcher.connection);
+    if (others === undefined) this.#due.set(watcher.connection, new Set([watcher]));
+    else others.add(watcher);
+  }
+
   /** From the next round of the event loop on: however often it is called in one, no more are served. */
   #serve(): void {
     if (this.#isServing || this.#due.size === 0) return;
     this.#isServing = true;
-    setImmediate(() => this.#serveSome());
+    setImmediate(() => {
+      this.#serveSome();
+      this.#isServing = false;
+      this.#serve();
+    });
   }
 
-  /** Serves those that are due for a while, and the rest from the next round of the event loop on. */
   #serveSome(): void {
-    const { clock } = this.dependencies;
-    const endMs = clock.monotonicMs() + SERVING_MS;
-    let served = 0;
-    for (const watcher of this.#due) {
-      this.#due.delete(watcher);
-      watcher.pump();
-      served += 1;
-      if (served === SERVED_AT_ONCE || clock.monotonicMs() >= endMs) break;
+    const endMs = this.dependencies.clock.monotonicMs() + SERVING_MS;
+    let connections = 0;
+    for (const [connection, watchers] of this.#due) {
+      this.#pumpUntil(endMs, watchers);
+      this.#due.delete(connection);
+      connections += 1;
+      if (watchers.size > 0) {
+        // The time is over. The rest of them come behind the others.
+        this.#due.set(connection, watchers);
+        return;
+      }
+      if (connections === CONNECTIONS_AT_ONCE || this.dependencies.clock.monotonicMs() >= endMs) return;
     }
-    this.#isServing = false;
-    this.#serve();
+  }
+
+  #pumpUntil(endMs: number, watchers: Set<Watcher>): void {
+    for (const watcher of watchers) {
+      watchers.delete(watcher);
+      watcher.pump();
+      if (this.dependencies.clock.monotonicMs() >= endMs) return;
+    }
   }
 
   /** What is watched; `undefined` for what the framework has to refuse. */

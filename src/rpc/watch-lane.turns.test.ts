@@ -15,8 +15,7 @@ describe("WatchRevocations past the framework, for many at once", () => {
     await eventually(() => fixture.watchers.open === ids.length);
     await kinds(client, ids.at(-1) ?? 0, 1);
     // Time passes with everything that is done.
-    let nowMs = fixture.domain.clock.monotonicMs();
-    vi.spyOn(fixture.domain.clock, "monotonicMs").mockImplementation(() => (nowMs += 0.1));
+    passTime(fixture);
     const encode = vi.spyOn(fixture.lane, "encode");
     const served: number[] = [];
     const count = () => {
@@ -33,15 +32,14 @@ describe("WatchRevocations past the framework, for many at once", () => {
     expect(Math.max(...inOneRound)).toBeLessThanOrEqual(3 * 16);
   });
 
-  it("serves at most sixteen in one round, however little time that takes", async () => {
+  it("serves those of at most sixteen connections in one round, however little time that takes", async () => {
     await using fixture = await startLane();
-    using client = await connectRaw(fixture.engine.port);
-    client.send(windowUpdate(0, 10_000_000));
-    const ids = Array.from({ length: 100 }, (_, n) => 2 * n + 1);
-    for (const id of ids) ask(client, id);
-    for (const id of ids) await kinds(client, id, 1);
-    const inOneRound = await countEvents(fixture, 100, () => revoke(fixture.domain, 1));
-    expect(inOneRound.every((count) => count <= 16)).toBe(true);
+    const clients = await Promise.all(Array.from({ length: 40 }, () => connectRaw(fixture.engine.port)));
+    for (const client of clients) for (const id of [1, 3]) ask(client, id);
+    for (const client of clients) for (const id of [1, 3]) await kinds(client, id, 1);
+    const inOneRound = await countEvents(fixture, 80, () => revoke(fixture.domain, 1));
+    for (const client of clients) client[Symbol.dispose]();
+    expect(inOneRound.filter((count) => count > 0)).toEqual([32, 32, 16]);
   });
 
   it("serves in turn those that wait for the same news of the log", async () => {
@@ -58,6 +56,7 @@ describe("WatchRevocations past the framework, for many at once", () => {
     const ids = Array.from({ length: 100 }, (_, n) => 2 * n + 1);
     for (const id of ids) ask(client, id, { cursor: ahead });
     await eventually(() => fixture.watchers.open === ids.length);
+    passTime(fixture);
     const inOneRound = await countEvents(fixture, 200, async () => tell());
     expect(inOneRound.every((count) => count <= 2 * 16)).toBe(true);
   });
@@ -71,6 +70,7 @@ describe("WatchRevocations past the framework, for many at once", () => {
     await eventually(() => fixture.watchers.open === ids.length);
     await revoke(fixture.domain, 1, 2);
     // The first event of each has been encoded and waits.
+    passTime(fixture);
     const inOneRound = await countEvents(fixture, 200, async () => {
       client.send(settings({ [INITIAL_WINDOW_SIZE]: 65_535 }));
     });
@@ -123,6 +123,12 @@ describe("WatchRevocations past the framework, for many at once", () => {
 });
 
 type LaneFixture = Awaited<ReturnType<typeof startLane>>;
+
+/** From now on time passes with each look at the clock, so that few are served before their time is over. */
+function passTime({ domain: { clock } }: LaneFixture): void {
+  let nowMs = clock.monotonicMs();
+  vi.spyOn(clock, "monotonicMs").mockImplementation(() => (nowMs += 0.1));
+}
 
 /** How many events a lane encodes in each round of the event loop from `begin` on, until there have been so many. */
 async function countEvents({ lane }: LaneFixture, total: number, begin: () => Promise<void>): Promise<number[]> {

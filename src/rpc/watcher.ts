@@ -36,6 +36,11 @@ export class Watcher implements StreamConsumer {
     stream.consumer = this;
   }
 
+  /** The same for all of one. */
+  get connection(): object {
+    return this.#stream.socket;
+  }
+
   /** From now on it may pump. */
   begin(): void {
     this.#hasBegun = true;
