@@ -61,7 +61,10 @@ export function holdReading(socket: Socket): () => void {
   if (handle === undefined) return () => {};
   handle.reading = false;
   handle.readStop();
+  // What TLS still gives of what it has read would have it read on.
+  socket._read = () => {};
   return () => {
+    Reflect.deleteProperty(socket, "_read");
     if (socket.destroyed || handle.reading) return;
     handle.reading = true;
     handle.readStart();

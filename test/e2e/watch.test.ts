@@ -1,9 +1,13 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FreshnessState } from "../../src/gen/m2mgateway/v1/gateway_service_pb.ts";
+import { FreshnessState, GetStatusResponseSchema } from "../../src/gen/m2mgateway/v1/gateway_service_pb.ts";
 import { ResetReason, RevocationSource } from "../../src/gen/m2mgateway/v1/revocation_service_pb.ts";
+import { data, headers, requestFields } from "../http2/kit/frames.ts";
+import { connectRaw } from "../http2/kit/raw-client.ts";
 import { failureOf } from "../rpc/fake-gateway.ts";
 import { type GatewayFixture, startGatewayFixture, until, Watcher } from "../support/gateway-fixture.ts";
+import { questionOn } from "../support/watch-lane.ts";
 
 const WATCHERS = 200;
 
@@ -42,6 +46,17 @@ describe("WatchRevocations", () => {
         cursor: third.cursor,
       },
     });
+  });
+
+  it("is asked for in turn with all other calls of its connection", async () => {
+    using client = await connectRaw(Number(new URL(fixture.url).port));
+    const watches = Array.from({ length: 20 }, (_, n) => questionOn(2 * n + 1));
+    const fields = requestFields("/m2mgateway.v1.GatewayService/GetStatus", [["content-type", "application/grpc"]]);
+    client.send(Buffer.concat([...watches, headers(41, fields), data(41, Buffer.alloc(5), { end: true })]));
+    const { trailers } = await client.answer(41);
+    expect(trailers).toMatchObject({ "grpc-status": "0" });
+    const status = fromBinary(GetStatusResponseSchema, client.body(41).subarray(5));
+    expect(status.revocations?.watchers).toBe(20n);
   });
 
   it("resumes after the cursor given, without a snapshot", async () => {
