@@ -29,7 +29,23 @@ export function openClient(options: RedisOptions, purpose: Purpose): Client {
   client.on("error", (error: unknown) => {
     options.onEvent({ kind: "error", error: redisError(`the ${purpose} connection`, error) });
   });
+  client.on("end", () => goOn(client));
   return client;
+}
+
+/** Clients that are not to connect again. */
+const CLOSED = new WeakSet<Client>();
+
+/**
+ * Connects a client again that has ended by itself: one of the library's, when it hears from a sentinel of a new primary, cuts what is just
+ * being connected, and takes that for its last word.
+ */
+function goOn(client: Client): void {
+  const timer = setTimeout(() => {
+    // What is wrong is told by the event `error`.
+    if (!CLOSED.has(client) && client.status === "end") client.connect().catch(() => undefined);
+  }, FIRST_RETRY_MS);
+  timer.unref();
 }
 
 const HANDSHAKE_MS = 300;
@@ -39,6 +55,7 @@ const HANDSHAKE_MS = 300;
  * one that is cut off there is rejected where nobody can catch it.
  */
 export async function closeClient(client: Client): Promise<void> {
+  CLOSED.add(client);
   if (client.status === "connecting" || client.status === "connect") {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, HANDSHAKE_MS);

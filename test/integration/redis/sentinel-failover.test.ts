@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { closeClient, openClient } from "../../../src/redis/connection.ts";
 import type { Verification } from "../../../src/token/verification.ts";
 import { Fleet } from "../../support/redis/fleet.ts";
-import { BOUND_MS } from "../../support/redis/redis-replica.ts";
+import { BOUND_MS, replicaOptions } from "../../support/redis/redis-replica.ts";
 import type { SentinelFixture } from "../../support/redis/redis-server-fixture.ts";
 import { startRedis } from "../../support/redis/start-redis.ts";
 import { secretOf, tokenId } from "../../support/tokens.ts";
@@ -53,6 +54,31 @@ describe("a failover that loses an acknowledged revocation", () => {
     await vi.waitFor(() => expect(newcomer.revocations.find(tokenId(1))).toBeDefined(), 10_000);
   });
 });
+
+describe("a client that is cut while it connects", () => {
+  it.each(["commands", "subscription"] as const)("goes on for %s, until it is closed", async (purpose) => {
+    const client = openClient(replicaOptions(redis.target), purpose);
+    await next(client, "ready");
+    const ended = next(client, "end");
+    client.once("connecting", () => {
+      // As the library does when a sentinel tells of a new primary.
+      setImmediate(() => Reflect.get(client, "connector").disconnect());
+    });
+    client.disconnect(true);
+    await ended;
+    await next(client, "ready");
+    const over = next(client, "end");
+    await closeClient(client);
+    await over;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(client.status).toBe("end");
+  });
+});
+
+/** Not `once` of node:events, which errors reject. */
+function next(client: ReturnType<typeof openClient>, event: string): Promise<void> {
+  return new Promise((resolve) => client.once(event, () => resolve()));
+}
 
 function verifyAllTheTime(verify: () => Promise<Verification>, answers: Answer[]) {
   let stopped = false;

@@ -14,7 +14,12 @@ export interface RedisReplica extends RedisParts {
 /** The Redis side of one replica, as the gateway connects it. */
 export function connectReplica(target: RedisTarget, overrides: Partial<RedisOptions> = {}): RedisReplica {
   const events: RedisEvent[] = [];
-  const parts = connectRedis({
+  const parts = connectRedis({ ...replicaOptions(target), onEvent: (event) => events.push(event), ...overrides });
+  return { ...parts, events };
+}
+
+export function replicaOptions(target: RedisTarget): RedisOptions {
+  return {
     ...target,
     replica: "replica-1",
     boundMs: BOUND_MS,
@@ -25,8 +30,6 @@ export function connectReplica(target: RedisTarget, overrides: Partial<RedisOpti
     scope: SCOPE,
     hmacKey: HMAC_KEY,
     clock: systemClock,
-    onEvent: (event) => events.push(event),
-    ...overrides,
-  });
-  return { ...parts, events };
+    onEvent: () => undefined,
+  };
 }
