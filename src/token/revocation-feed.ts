@@ -20,7 +20,7 @@ export interface RevocationFeedOptions {
 }
 
 const WAKE_AT_ONCE = 128;
-/** How many staleness bounds after its beginning an epoch counts as whole. */
+/** How many staleness bounds after its beginning an epoch counts as whole to those who read it then. */
 const SETTLES_WITHIN_BOUNDS = 2;
 
 /**
@@ -88,11 +88,12 @@ export class RevocationFeed {
   }
 
   /**
-   * Whether facts that the log lost when its epoch began have had the time to come back: whoever holds one reads the new epoch
-   * within B/3 of reaching it and appends the fact again. Where the upstream could be asked instead, nobody need wait for it.
+   * Whether facts that the log lost when its epoch began have had the time to come back before it was last read: whoever holds one
+   * reads the new epoch within B/3 of reaching it and appends the fact again. That the time has passed is not enough: a log that
+   * cannot be reached any more may have been read before. Where the upstream could be asked instead, nobody need wait for it.
    */
-  isSettled(nowMs: number): boolean {
-    return nowMs >= this.#settledAtMs;
+  get isSettled(): boolean {
+    return this.#contactAtMs >= this.#settledAtMs;
   }
 
   get boundMs(): number {

@@ -37,6 +37,17 @@ describe("StalenessGuard", () => {
     expect(demand(valid)).toBe(valid);
   });
 
+  it("refuses VALID until the log has been read once the epoch is that old: what came back late was not read before", async () => {
+    await loseTheLog(0);
+    domain.clock.advance(1.5 * BOUND_MS);
+    await domain.feed.refresh();
+    domain.log.read = () => Promise.reject(new Error("unreachable"));
+    domain.clock.advance(0.5 * BOUND_MS);
+    await domain.feed.refresh();
+    expect(domain.feed.isFresh(domain.clock.monotonicMs())).toBe(true);
+    expect(() => demand(valid)).toThrowError(UNSYNCED);
+  });
+
   it("lets VALID pass in an epoch that was old enough when it was met", async () => {
     await loseTheLog(2 * BOUND_MS);
     expect(demand(valid)).toBe(valid);

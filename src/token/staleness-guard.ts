@@ -19,7 +19,7 @@ export class StalenessGuard {
 
   permits({ verdict }: Verification, nowMs: number): boolean {
     if (verdict !== "valid") return true;
-    if (!this.#feed.isFresh(nowMs) || !this.#feed.isSettled(nowMs)) return this.#allowsUnsyncedJwts;
+    if (!this.#feed.isFresh(nowMs) || !this.#feed.isSettled) return this.#allowsUnsyncedJwts;
     this.note(nowMs);
     return true;
   }

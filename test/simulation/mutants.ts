@@ -178,12 +178,10 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   ]),
   jwtMutant("a JWT is VALID without a fresh view of the facts", "staleness-guard.ts", [
-    ["if (!this.#feed.isFresh(nowMs) || !this.#feed.isSettled(nowMs)) return this.#allowsUnsyncedJwts;", ""],
+    ["if (!this.#feed.isFresh(nowMs) || !this.#feed.isSettled) return this.#allowsUnsyncedJwts;", ""],
   ]),
   {
-    ...jwtMutant("a new epoch counts as whole at once", "staleness-guard.ts", [
-      [" || !this.#feed.isSettled(nowMs)", ""],
-    ]),
+    ...jwtMutant("a new epoch counts as whole at once", "staleness-guard.ts", [[" || !this.#feed.isSettled", ""]]),
     // Of some 4,000 histories with JWTs one shows it: a log is lost, and a JWT verified before the fact that it lost has come back.
     seeds: { first: 12_000, step: JWTS_IN_EVERY },
   },
