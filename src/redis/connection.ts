@@ -29,7 +29,7 @@ export function openClient(options: RedisOptions, purpose: Purpose): Client {
   client.on("error", (error: unknown) => {
     options.onEvent({ kind: "error", error: redisError(`the ${purpose} connection`, error) });
   });
-  client.on("end", () => goOn(client));
+  client.on("end", () => goOn(client, options.clock));
   return client;
 }
 
@@ -40,12 +40,12 @@ const CLOSED = new WeakSet<Client>();
  * Connects a client again that has ended by itself: one of the library's, when it hears from a sentinel of a new primary, cuts what is just
  * being connected, and takes that for its last word.
  */
-function goOn(client: Client): void {
-  const timer = setTimeout(() => {
+function goOn(client: Client, clock: Clock): void {
+  if (CLOSED.has(client)) return;
+  clock.after(FIRST_RETRY_MS, () => {
     // What is wrong is told by the event `error`.
     if (!CLOSED.has(client) && client.status === "end") client.connect().catch(() => undefined);
-  }, FIRST_RETRY_MS);
-  timer.unref();
+  });
 }
 
 const HANDSHAKE_MS = 300;

@@ -35,6 +35,8 @@ const CONNECTIONS_AT_ONCE = 16;
 /** Where a watch begins, and of which machines. */
 type WatchedPart = Pick<WatchOptions, "after" | "subjects">;
 
+/** Why a call is over whose caller has left before its turn. */
+const LEFT = canceled();
 const LABELS = {
   service: RevocationService.typeName,
   method: RevocationService.method.watchRevocations.name,
@@ -47,7 +49,7 @@ const LABELS = {
  */
 export class WatchLane implements StreamLane, WatcherHost {
   readonly path = `/${LABELS.service}/${LABELS.method}`;
-  readonly dependencies: WatchDependencies;
+  readonly #dependencies: WatchDependencies;
   readonly #access: AccessControl;
   readonly #observe: ObserveCall;
   readonly #watchers = new Set<Watcher>();
@@ -63,18 +65,18 @@ export class WatchLane implements StreamLane, WatcherHost {
   constructor(dependencies: WatchDependencies, access: AccessControl, observe: ObserveCall, queue: CallQueue) {
     this.#queue = queue;
     this.#access = access;
-    this.dependencies = dependencies;
+    this.#dependencies = dependencies;
     this.#observe = observe;
   }
 
   admits(head: RequestHead): boolean {
-    if (this.#isDraining || this.dependencies.admission.limitFor(this.path) !== undefined) return false;
+    if (this.#isDraining || this.#dependencies.admission.limitFor(this.path) !== undefined) return false;
     return plainGrpcHeaders(head) !== undefined && fieldOf(head, "grpc-timeout") === undefined;
   }
 
   serve(stream: ServerStream, leave: (body: Buffer) => void): void {
     const cameAtMs = performance.now();
-    const collector = new RequestCollector(stream, this.dependencies.clock, () => {
+    const collector = new RequestCollector(stream, this.#dependencies.clock, () => {
       if (!stream.remoteEnded) {
         leave(collector.take());
         return;
@@ -84,7 +86,7 @@ export class WatchLane implements StreamLane, WatcherHost {
           return stream.isClosed;
         },
         begin: () => this.#open(stream, collector.take(), cameAtMs, leave),
-        drop: () => this.#reporterOf(stream, cameAtMs).end(connectErrorFrom(canceled()), canceled()),
+        drop: () => this.#reporterOf(stream, cameAtMs).end(connectErrorFrom(LEFT), LEFT),
       });
     });
     stream.consumer = collector;
@@ -115,7 +117,7 @@ export class WatchLane implements StreamLane, WatcherHost {
   remove(watcher: Watcher, reason: unknown): void {
     if (!this.#watchers.delete(watcher)) return;
     this.#due.get(watcher.connection)?.delete(watcher);
-    const { watchers } = this.dependencies;
+    const { watchers } = this.#dependencies;
     watchers.open -= 1;
     if (reason instanceof GatewayError && reason.reason === "SLOW_CONSUMER") watchers.cut += 1;
     if (this.#watchers.size > 0) return;
@@ -142,11 +144,11 @@ export class WatchLane implements StreamLane, WatcherHost {
   }
 
   #encode(event: WatchEvent): Uint8Array {
-    return envelope(toBinary(WatchRevocationsResponseSchema, wireEvent(event, this.dependencies)));
+    return envelope(toBinary(WatchRevocationsResponseSchema, wireEvent(event, this.#dependencies)));
   }
 
   #add(stream: ServerStream, options: WatchedPart, entry: StreamEntry, reporter: CallReporter): void {
-    const { feed, revocations, clock, watch, watchers } = this.dependencies;
+    const { feed, revocations, clock, watch, watchers } = this.#dependencies;
     const followed = new Watch({ ...options, ...watch, revocations, clock });
     const watcher = new Watcher(this, stream, followed, reporter, entry);
     this.#watchers.add(watcher);
@@ -167,7 +169,7 @@ export class WatchLane implements StreamLane, WatcherHost {
 
   /** Serves all when the log told something, and looks for heartbeats that are due. */
   #start(): () => void {
-    const { feed, clock, watch } = this.dependencies;
+    const { feed, clock, watch } = this.#dependencies;
     const stopListening = feed.listen(() => {
       for (const watcher of this.#watchers) this.#makeDue(watcher);
       this.#serve();
@@ -206,7 +208,7 @@ export class WatchLane implements StreamLane, WatcherHost {
   }
 
   #serveSome(): void {
-    const endMs = this.dependencies.clock.monotonicMs() + SERVING_MS;
+    const endMs = this.#dependencies.clock.monotonicMs() + SERVING_MS;
     let connections = 0;
     for (const [connection, watchers] of this.#due) {
       this.#pumpUntil(endMs, watchers);
@@ -217,7 +219,7 @@ export class WatchLane implements StreamLane, WatcherHost {
         this.#due.set(connection, watchers);
         return;
       }
-      if (connections === CONNECTIONS_AT_ONCE || this.dependencies.clock.monotonicMs() >= endMs) return;
+      if (connections === CONNECTIONS_AT_ONCE || this.#dependencies.clock.monotonicMs() >= endMs) return;
     }
   }
 
@@ -225,13 +227,13 @@ export class WatchLane implements StreamLane, WatcherHost {
     for (const watcher of watchers) {
       watchers.delete(watcher);
       watcher.pump();
-      if (this.dependencies.clock.monotonicMs() >= endMs) return;
+      if (this.#dependencies.clock.monotonicMs() >= endMs) return;
     }
   }
 
   /** What is watched; `undefined` for what the framework has to refuse. */
   #optionsOf(stream: ServerStream, body: Buffer): WatchedPart | undefined {
-    if (this.#isDraining || hasTooManyWatchers(this.dependencies)) return undefined;
+    if (this.#isDraining || hasTooManyWatchers(this.#dependencies)) return undefined;
     const request = this.#parse(body);
     const caller = callerAt(this.#access, stream);
     return request === undefined || caller === undefined ? undefined : optionsOf(request, caller);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { closeClient, openClient } from "../../../src/redis/connection.ts";
+import { closeClient, openClient, type Purpose } from "../../../src/redis/connection.ts";
 import type { Verification } from "../../../src/token/verification.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { Fleet } from "../../support/redis/fleet.ts";
 import { BOUND_MS, replicaOptions } from "../../support/redis/redis-replica.ts";
 import type { SentinelFixture } from "../../support/redis/redis-server-fixture.ts";
@@ -56,8 +57,9 @@ describe("a failover that loses an acknowledged revocation", () => {
 });
 
 describe("a client that is cut while it connects", () => {
-  it.each(["commands", "subscription"] as const)("goes on for %s, until it is closed", async (purpose) => {
-    const client = openClient(replicaOptions(redis.target), purpose);
+  async function cut(purpose: Purpose) {
+    const clock = new FakeClock();
+    const client = openClient({ ...replicaOptions(redis.target), clock }, purpose);
     await next(client, "ready");
     const ended = next(client, "end");
     client.once("connecting", () => {
@@ -66,11 +68,24 @@ describe("a client that is cut while it connects", () => {
     });
     client.disconnect(true);
     await ended;
-    await next(client, "ready");
+    return { client, clock };
+  }
+
+  it.each(["commands", "subscription"] as const)("connects again for %s", async (purpose) => {
+    const { client, clock } = await cut(purpose);
+    const ready = next(client, "ready");
+    clock.advance(1_000);
+    await ready;
     const over = next(client, "end");
     await closeClient(client);
     await over;
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(clock.pendingTasks).toBe(0);
+  });
+
+  it("does not once it is closed", async () => {
+    const { client, clock } = await cut("commands");
+    await closeClient(client);
+    clock.advance(1_000);
     expect(client.status).toBe("end");
   });
 });
